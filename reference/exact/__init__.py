@@ -1,0 +1,6 @@
+"""The judge: exact definitions in Fractions and ints, independent of everything that it judges."""
+
+from reference.exact.codec import decode, encode, magnitude
+from reference.exact.rounding import round_to_integer
+
+__all__ = ["decode", "encode", "magnitude", "round_to_integer"]
