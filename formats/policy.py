@@ -14,6 +14,10 @@ if TYPE_CHECKING:  # importing typing would cost formats a tenth of its import t
     _E = TypeVar("_E", bound=enum.Enum)
 
 
+#: the most random bits that one stochastic rounding takes (Graphcore's IPU draws 24, NVIDIA's cvt.rs at most 16)
+MAX_RANDOM_BITS = 24
+
+
 class Rounding(enum.Enum):
     """Rounding modes, named as in IEEE P3109 v4.0 (Interim Report, section 4.7).
 

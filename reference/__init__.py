@@ -1,1 +1,11 @@
-"""golden"""
+"""WHAT IT DOES: the exact judge (`reference.exact`) and the golden model on NumPy arrays.
+
+>>> import reference
+>>> reference.decode(reference.encode([0.1], "e3m2", rounding="toward_zero", saturation="sat_finite"), "e3m2")
+array([0.0625], dtype=float32)
+"""
+
+from reference import exact
+from reference.codec import decode, encode, round_to
+
+__all__ = ["decode", "encode", "exact", "round_to"]

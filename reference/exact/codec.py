@@ -9,6 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from formats import FloatSpec, Format, IntSpec, Nan, NanRule, Overflow, Rounding, Saturation, get, parse_enum
+from formats.policy import MAX_RANDOM_BITS
 from reference.exact.rounding import round_to_integer
 
 _NAN, _INF = float("nan"), float("inf")
@@ -75,7 +76,7 @@ def encode(
     """The code of ``value``: rounded once, in unbounded range, then saturated.
 
     ``nan`` says what a NaN becomes in a format that has none; formats with a NaN ignore it. The stochastic modes
-    need ``random_bit_count = n`` (1..32) and ``0 <= random_bits < 2^n``. Source: IEEE P3109 v4.0 sections 4.6-4.7;
+    need ``random_bit_count = n`` (1..24) and ``0 <= random_bits < 2^n``. Source: IEEE P3109 v4.0 sections 4.6-4.7;
     for OCP formats the conversion tables of OFP8 and MX (see `formats.Saturation`).
 
     Raises ``ValueError`` for a NaN without a rule, a saturation mode the format lacks, or bad random bits.
@@ -113,8 +114,8 @@ def _random(rounding: Rounding, bits: int | None, count: int | None) -> tuple[in
         return 0, 0
     if bits is None or count is None:
         raise TypeError(f"rounding={rounding.value!r} needs random_bits and random_bit_count")
-    if not 1 <= count <= 32 or not 0 <= bits < 1 << count:
-        raise ValueError(f"random_bits={bits} must lie in [0, 2^random_bit_count) with a count of 1..32, not {count}")
+    if not 1 <= count <= MAX_RANDOM_BITS or not 0 <= bits < 1 << count:
+        raise ValueError(f"random_bits={bits} must lie in [0, 2^{count}), and random_bit_count in 1..{MAX_RANDOM_BITS}")
     return bits, count
 
 
@@ -142,9 +143,7 @@ def _round_magnitude(a: Fraction, spec: FloatSpec, rounding: Rounding, negative:
     scaled = a / _power_of_two(e - (spec.precision - 1))
     # The integer is 2^t + F (normal) or F (subnormal); counted from the code of 2^emin, codes are consecutive.
     base = ((e - spec.emin) << (spec.precision - 1)) - (0 if spec.has_zero else 1 << (spec.precision - 1))
-    integer = round_to_integer(
-        scaled, rounding, negative=negative, code_offset=base, random_bits=r, random_bit_count=n
-    )
+    integer = round_to_integer(scaled, rounding, negative=negative, code_offset=base, random_bits=r, random_bit_count=n)
     return base + integer
 
 

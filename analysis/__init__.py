@@ -1,0 +1,1 @@
+"""WHAT IT COSTS: metrics, real tensors, comparisons, plots, and the command line."""

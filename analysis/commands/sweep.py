@@ -1,0 +1,8 @@
+"""``assay sweep``."""
+
+from __future__ import annotations
+
+
+def sweep() -> None:
+    """To be written."""
+    raise NotImplementedError

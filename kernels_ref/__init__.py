@@ -1,0 +1,11 @@
+"""THE SAME ON AN ACCELERATOR: JAX executors, Pallas kernels, and the verifier that judges kernels.
+
+>>> import kernels_ref, jax.numpy as jnp
+>>> kernels_ref.encode(jnp.float32(0.1), "e3m2", rounding="toward_zero", saturation="sat_finite").item()
+1
+"""
+
+from kernels_ref.codec import decode, encode
+from kernels_ref.gradient import Gradient, round_to
+
+__all__ = ["Gradient", "decode", "encode", "round_to"]

@@ -1,0 +1,1 @@
+"""The golden model on arrays: integer-only on bit patterns, written once over ``xp`` (numpy or jax.numpy)."""

@@ -1,0 +1,166 @@
+"""Encode and decode on arrays, integer-only on bit patterns, once for NumPy and jax.numpy.
+
+The code is straight-line: no branch depends on data, so it jits, vmaps and lowers into a Pallas kernel as it is.
+"""
+
+from __future__ import annotations
+
+from formats import FloatSpec, Format, IntSpec, Nan, Overflow, Rounding, Saturation
+from reference.array.carrier import Array, Carrier, Namespace, carry
+from reference.array.conversion import Conversion, nan_code
+from reference.array.rounding import round_shift
+from reference.array.wrap import encode_wrapping
+
+
+def code_dtype(spec: Format, xp: Namespace) -> type:
+    """The dtype that codes of a format come in: uint8, uint16 or uint32."""
+    return xp.uint8 if spec.bits <= 8 else xp.uint16 if spec.bits <= 16 else xp.uint32
+
+
+def encode(x: Array, conversion: Conversion, xp: Namespace, random_bits: Array | None = None) -> Array:
+    """Codes of ``x``, rounded once from the exact value.
+
+    ``x``: any shape, dtype as in `carrier.check_dtype`. ``random_bits``: unsigned integers of a shape that
+    broadcasts with ``x``. See `reference.encode` for the meaning; arguments are taken as checked.
+    """
+    spec = conversion.spec
+    if isinstance(spec, IntSpec):
+        return _encode_int(x, conversion, spec, xp, random_bits)
+    carrier = carry(x, xp, precision=spec.precision, emin=spec.emin, rounding=conversion.rounding)
+    return encode_float(carrier, conversion, spec, xp, random_bits)
+
+
+def encode_float(
+    carrier: Carrier, conversion: Conversion, spec: FloatSpec, xp: Namespace, random_bits: Array | None = None
+) -> Array:
+    """`encode` from the carrier on; the fold is behind us."""
+    parity = int(not spec.has_zero and spec.precision == 1)
+    c, start = _round(carrier, spec.precision, spec.emin, conversion, xp, random_bits, parity)
+    if not spec.has_zero:  # codes start at 2^emin instead of one binade earlier
+        c = xp.maximum(c, 1 << spec.fraction_bits) - (1 << spec.fraction_bits)
+        c = xp.where(start, 0, c)
+    return _saturate(c, carrier, conversion, spec, xp).astype(code_dtype(spec, xp))
+
+
+def _round(
+    carrier: Carrier,
+    precision: int,
+    emin: int,
+    conversion: Conversion,
+    xp: Namespace,
+    random_bits: Array | None,
+    parity: int = 0,
+) -> tuple[Array, Array]:
+    """Magnitude codes rounded in unbounded range (int32), and where the magnitude lies below ``2^emin``.
+
+    Above ``2^emin`` codes are consecutive, fraction carrying into exponent, so ``magnitude - ((E - 1) << f)`` with
+    the exponent field ``E`` clipped to that of ``2^emin`` is the significand of subnormals (``E`` smaller: implicit
+    bit and fraction) and the whole exponent-and-fraction of normals, and one shift rounds both.
+    """
+    a, f = carrier.magnitude, carrier.fraction_bits
+    first = emin + carrier.bias  # exponent field of the smallest normal value
+    if first < 1:
+        a, first = _normalise(a, f, first, xp)
+    word = a.dtype.type
+    e = xp.clip(a >> word(f), word(1), word(first))
+    significand = a - ((e - word(1)) << word(f))
+    shift = word(f - (precision - 1) + first) - e
+    if not conversion.rounding.is_stochastic:
+        shift = xp.minimum(shift, word(30))
+    c = round_shift(
+        significand,
+        shift,
+        conversion.rounding,
+        xp,
+        negative=carrier.negative,
+        parity=parity,
+        random_bits=random_bits,
+        random_bit_count=conversion.random_bit_count,
+    )
+    return c.astype(xp.int32), a < word(first << f)
+
+
+def _normalise(a: Array, f: int, first: int, xp: Namespace) -> tuple[Array, int]:
+    """Give subnormal sources exponent fields below 1, then lift all fields so that none is negative."""
+    word = a.dtype.type
+    lift = 1 - min(first, -f)
+    count = a.astype(xp.int32).astype(xp.float32).view(xp.int32)  # the leading bit of a small integer, exactly
+    subnormal = ((count >> (23 - f)) + ((lift - 126 - f) << f)).astype(a.dtype)
+    lifted = xp.where(a < word(1 << f), subnormal, a + word(lift << f))
+    return xp.where(a == word(0), word(0), lifted), first + lift
+
+
+def _saturate(c: Array, carrier: Carrier, conversion: Conversion, spec: FloatSpec, xp: Namespace) -> Array:
+    """Final codes (int32) of rounded magnitude codes: `formats.Saturation`, then sign and NaN."""
+    negative, rounding, saturation = carrier.negative, conversion.rounding, conversion.saturation
+    is_nan = carrier.magnitude > carrier.infinity
+    none = saturation is Saturation.SAT_NONE
+    over = None
+    if none and spec.overflow is not Overflow.MAXIMUM:
+        over = _overflows(c, carrier, rounding, spec, xp)
+    elif saturation is Saturation.SAT_PROPAGATE and spec.has_infinity:
+        over = carrier.magnitude == carrier.infinity
+    c = xp.minimum(c, spec.max_code)
+    if over is not None:
+        if none and spec.overflow is Overflow.NAN:
+            is_nan = is_nan | over
+        else:
+            c = xp.where(over, spec.max_code + 1, c)
+    if not spec.signed:
+        c, is_nan = _below_zero(c, is_nan, carrier, conversion, spec, xp)
+    else:
+        signed = negative if spec.has_negative_zero or not spec.has_zero else negative & (c != 0)
+        c = c | (signed.astype(xp.int32) << (spec.bits - 1))
+    return xp.where(is_nan, nan_code(conversion), c)
+
+
+def _overflows(c: Array, carrier: Carrier, rounding: Rounding, spec: FloatSpec, xp: Namespace) -> Array:
+    """Where SAT_NONE leaves the finite range: beyond the maximum, unless the mode stays there; and infinities."""
+    beyond = c > spec.max_code
+    infinite = carrier.magnitude == carrier.infinity
+    match rounding:
+        case Rounding.TOWARD_ZERO:
+            return infinite
+        case Rounding.TOWARD_POSITIVE:
+            return infinite | (beyond & ~carrier.negative)
+        case Rounding.TOWARD_NEGATIVE:
+            return infinite | (beyond & carrier.negative)
+        case Rounding.TO_ODD if spec.max_code % 2 == 1:
+            return infinite
+        case _:
+            return beyond
+
+
+def _below_zero(
+    c: Array, is_nan: Array, carrier: Carrier, conversion: Conversion, spec: FloatSpec, xp: Namespace
+) -> tuple[Array, Array]:
+    """An unsigned format clamps what lies below it; under SAT_NONE that is NaN, if it has one."""
+    below = carrier.negative & (carrier.magnitude != 0) if not spec.has_zero else carrier.negative & (c != 0)
+    c = xp.where(carrier.negative, 0, c)
+    if conversion.saturation is not Saturation.SAT_NONE or spec.nan is Nan.NONE:
+        return c, is_nan
+    if not spec.has_zero:
+        below = below | (carrier.magnitude == 0)
+    elif conversion.rounding in (Rounding.TOWARD_ZERO, Rounding.TOWARD_POSITIVE):
+        below = carrier.negative & (carrier.magnitude == carrier.infinity)
+    return c, is_nan | below
+
+
+def binade(spec: IntSpec) -> tuple[int, int]:
+    """Precision and emin of a float format whose subnormals are the integers of ``spec``."""
+    return spec.bits + 1, spec.bits - spec.fraction_bits
+
+
+def _encode_int(x: Array, conversion: Conversion, spec: IntSpec, xp: Namespace, random_bits: Array | None) -> Array:
+    """Integers are the subnormals of a format whose first binade holds them all: quantum ``2^-fraction_bits``."""
+    if conversion.saturation is Saturation.WRAP:
+        return encode_wrapping(x, conversion, spec, xp, random_bits).astype(code_dtype(spec, xp))
+    precision, emin = binade(spec)
+    carrier = carry(x, xp, precision=precision, emin=emin, rounding=conversion.rounding)
+    negative, is_nan = carrier.negative, carrier.magnitude > carrier.infinity
+    if not spec.has_zero:
+        code = (negative & (carrier.magnitude != 0)).astype(xp.int32)
+    else:
+        c, _ = _round(carrier, precision, emin, conversion, xp, random_bits)
+        code = xp.where(negative, -xp.minimum(c, -spec.minimum), xp.minimum(c, spec.maximum)) & ((1 << spec.bits) - 1)
+    return xp.where(is_nan, nan_code(conversion), code).astype(code_dtype(spec, xp))

@@ -1,0 +1,101 @@
+"""Decode on arrays: the bits of binary32 or binary64, built with integer operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from formats import FloatSpec, Format, IntSpec, Nan
+from reference.array.carrier import Array, Namespace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binary:
+    """An IEEE 754 interchange format to decode into."""
+
+    name: str
+    fraction_bits: int
+    bias: int
+    #: exponent of the smallest subnormal
+    least: int
+
+
+BINARY32 = Binary(name="float32", fraction_bits=23, bias=127, least=-149)
+BINARY64 = Binary(name="float64", fraction_bits=52, bias=1023, least=-1074)
+
+
+def target(spec: Format) -> Binary:
+    """float32 if it holds every value of the format exactly, else float64; ``ValueError`` if neither does."""
+    for binary in (BINARY32, BINARY64):
+        if isinstance(spec, IntSpec):
+            if spec.bits <= binary.fraction_bits + 1:
+                return binary
+        elif (
+            spec.precision <= binary.fraction_bits + 1
+            and spec.emin - spec.fraction_bits >= binary.least
+            and spec.emax <= binary.bias
+        ):
+            return binary
+    raise ValueError(f"{spec.name} has values outside binary64; decode it with reference.exact")
+
+
+def decode(codes: Array, spec: Format, xp: Namespace) -> Array:
+    """Values of ``codes`` (any unsigned dtype, any shape) as float32 where that is exact, else float64."""
+    binary = target(spec)
+    word = xp.int32 if binary is BINARY32 else xp.int64
+    c = codes.astype(word)
+    bits = _int_bits(c, spec, binary, xp) if isinstance(spec, IntSpec) else _float_bits(c, spec, binary, xp)
+    return bits.view(getattr(xp, binary.name))
+
+
+def _int_bits(c: Array, spec: IntSpec, binary: Binary, xp: Namespace) -> Array:
+    if not spec.has_zero:
+        n = 1 - 2 * c
+    elif spec.signed:
+        half = 1 << (spec.bits - 1)
+        n = (c ^ half) - half
+    else:
+        n = c
+    scale = spec.fraction_bits << binary.fraction_bits
+    return xp.where(n == 0, 0, _convert(n, binary, xp) - scale)
+
+
+def _float_bits(c: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Array:
+    f, t = binary.fraction_bits, spec.fraction_bits
+    magnitude = c & ((1 << spec.magnitude_bits) - 1)
+    rebias = binary.bias - spec.bias  # exponent field of the target minus that of the source
+    bits = (magnitude << (f - t)) + (rebias << f)
+    first = spec.emin + binary.bias  # target exponent field of the smallest normal value
+    if first < 1 or (spec.has_zero and spec.emin - t < 1 - binary.bias):
+        bits = _through_subnormals(magnitude, bits, spec, binary, xp)
+    elif spec.has_zero:
+        small = _convert(magnitude, binary, xp) + ((spec.emin - t) << f)
+        bits = xp.where(magnitude < (1 << t), xp.where(magnitude == 0, 0, small), bits)
+    infinity = (2 * binary.bias + 1) << f
+    is_nan = None
+    if spec.has_infinity:
+        bits = xp.where(magnitude == spec.max_code + 1, infinity, bits)
+    if spec.nan is Nan.ABOVE:
+        is_nan = magnitude > spec.max_code + spec.has_infinity
+    elif spec.nan is Nan.NEGATIVE_ZERO:
+        is_nan = c == spec.sign_code
+    if spec.signed:
+        top = f + 1 + (binary.bias + 1).bit_length() - 1
+        bits = bits | ((c >> (spec.bits - 1)) << top)
+    quiet = infinity | 1 << (f - 1)
+    return bits if is_nan is None else xp.where(is_nan, quiet, bits)
+
+
+def _through_subnormals(magnitude: Array, normal: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Array:
+    """Values that reach into the target's subnormals: their bits are the integer ``value / 2^least``."""
+    f, t = binary.fraction_bits, spec.fraction_bits
+    field = magnitude >> t
+    implicit = xp.minimum(field, 1) << t if spec.has_zero else 1 << t
+    significand = (magnitude & ((1 << t) - 1)) | implicit
+    exponent = (xp.maximum(field, 1) if spec.has_zero else field) - spec.bias - t
+    left = xp.clip(exponent - binary.least, 0, f)
+    return xp.where(field >= 1 + spec.bias - binary.bias, normal, significand << left)
+
+
+def _convert(n: Array, binary: Binary, xp: Namespace) -> Array:
+    """The bits of a small integer as a float: exact, and far from subnormals."""
+    return n.astype(getattr(xp, binary.name)).view(n.dtype)

@@ -1,0 +1,20 @@
+"""Shared set-up: hypothesis profiles, the CI rotation, one CPU backend for JAX."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+import pytest
+from rotation import INDEX, WHOLE
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+hypothesis.settings.register_profile("dev", max_examples=100, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("nightly", max_examples=5000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return "assay rotation: whole" if WHOLE else f"assay rotation: {INDEX} (ASSAY_ROTATION={INDEX} repeats it)"
