@@ -77,9 +77,10 @@ def _integer(bits: int, *, signed: bool, narrow: bool = False) -> IntSpec:
 _FLOATS = (
     _ieee("float16", 16, 5, "IEEE 754-2019 binary16"),
     _ieee("bfloat16", 16, 8, "Intel bfloat16 white paper 338302-001; ml_dtypes 0.6.0"),
-    _ieee("tf32", 19, 8, "NVIDIA A100 white paper: binary32's range, binary16's precision; 19 bits, right-aligned here"),
+    _ieee("tf32", 19, 8, "NVIDIA A100 white paper: binary32's range, binary16's precision; 19 bits, right-aligned"),
     FloatSpec(
-        name="float8_e4m3fn", bits=8, precision=4, bias=7, max_code=0x7E, nan=Nan.ABOVE, overflow=Overflow.NAN, source=_OCP8
+        name="float8_e4m3fn", bits=8, precision=4, bias=7, max_code=0x7E, nan=Nan.ABOVE, overflow=Overflow.NAN,
+        source=_OCP8,
     ),
     _ieee("float8_e5m2", 8, 5, _OCP8),
     _ieee("float8_e4m3", 8, 4, _ML),
@@ -90,8 +91,8 @@ _FLOATS = (
     _fnuz("float8_e3m4fnuz", 3, _QUALCOMM),
     _fnuz("float8_e2m5fnuz", 2, _QUALCOMM),
     FloatSpec(
-        name="float8_e8m0fnu", bits=8, precision=1, bias=127, max_code=0xFE, signed=False, nan=Nan.ABOVE, has_zero=False,
-        overflow=Overflow.NAN, source=_OCP_MX,
+        name="float8_e8m0fnu", bits=8, precision=1, bias=127, max_code=0xFE, signed=False, nan=Nan.ABOVE,
+        has_zero=False, overflow=Overflow.NAN, source=_OCP_MX,
     ),
     FloatSpec(
         name="float7_ue4m3fn", bits=7, precision=4, bias=7, max_code=0x7E, signed=False, nan=Nan.ABOVE,
@@ -118,7 +119,7 @@ _INTEGERS = (
         source="OCP MX 1.0 INT8 element without 0x80, as microxcaling produces it",
     ),
     IntSpec(name="ternary", bits=2, minimum=-1, maximum=1, source="narrow-range int2; TWN, arXiv 1605.04711"),
-    IntSpec(name="binary", bits=1, minimum=-1, maximum=1, has_zero=False, source="sign bit; XNOR-Net, arXiv 1603.05279"),
+    IntSpec(name="binary", bits=1, minimum=-1, maximum=1, has_zero=False, source="sign; XNOR-Net, arXiv 1603.05279"),
 )  # fmt: skip
 
 _ALIASES = {

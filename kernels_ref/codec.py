@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from formats import Format, NanRule, Rounding, Saturation, get
@@ -40,7 +41,7 @@ def encode(
     """
     request = conversion(fmt, rounding=rounding, saturation=saturation, nan=nan, random_bit_count=random_bit_count)
     values = as_jax(x)
-    traced = isinstance(values, jax.core.Tracer)
+    traced = isinstance(values, Tracer)
     if needs_nan_rule(request) and values.dtype.kind not in "iu":
         if traced:
             rules = ", ".join(rule.value for rule in NanRule)
@@ -53,11 +54,11 @@ def encode(
         return _encode(values, request)
     if values.dtype.name in ("int32", "uint32") and not _x64():
         raise TypeError("stochastic rounding of 32-bit integers needs 64-bit words: enable jax_enable_x64")
-    if random_bits is None or not isinstance(random_bits, jax.core.Tracer):
+    if random_bits is None or not isinstance(random_bits, Tracer):
         random_bits = check_random_bits(
             None if random_bits is None else np.asarray(random_bits), request.random_bit_count, values.shape
         )
-    return _encode(values, request, jnp.asarray(random_bits))
+    return _encode(values, request, jnp.asarray(random_bits))  # pyright: ignore[reportUnknownMemberType]
 
 
 def decode(codes: ArrayLike, fmt: str | Format) -> Array:
@@ -72,7 +73,7 @@ def decode(codes: ArrayLike, fmt: str | Format) -> Array:
     values = as_jax(codes)
     if values.dtype.kind not in "iu":
         raise TypeError(f"codes must be integers, not {values.dtype.name}; view a narrow dtype as uint8 first")
-    if values.dtype.itemsize * 8 > spec.bits and not isinstance(values, jax.core.Tracer):
+    if values.dtype.itemsize * 8 > spec.bits and not isinstance(values, Tracer):
         refuse_codes(np.asarray(values), spec)
     if array_decode.target(spec).name == "float64" and not _x64():
         raise TypeError(f"{spec.name} decodes to float64: enable jax_enable_x64")
@@ -101,8 +102,8 @@ def as_jax(x: ArrayLike) -> Array:
             f"{name} input, but JAX's 64-bit types are off and would narrow it: enable jax_enable_x64,"
             " or convert it yourself"
         )
-    return jnp.asarray(host)
+    return jnp.asarray(host)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _x64() -> bool:
-    return bool(jax.config.read("jax_enable_x64"))
+    return jax.dtypes.canonicalize_dtype(np.int64) == np.int64

@@ -1,8 +1,9 @@
-"""Any input dtype as the bits of an IEEE 754 magnitude, taken exactly or folded to odd.
+"""Any input dtype as the bits of an IEEE 754 magnitude, taken exactly.
 
-*Folding to odd* keeps the ``k`` leading bits of a magnitude and ORs the rest into the last one. If every decision
-threshold of a rounding fits ``k - 1`` bits, then a number and its fold lie on the same side of each of them: the
-fold loses nothing (Boldo and Melquiond, Emulation of a FMA and correctly rounded sums, IEEE TC 57(4), 2008).
+Only integers beyond 2^24 are *folded to odd*: the leading bits stay, and the last of them also says whether anything
+but zeros was dropped. If every decision threshold of a rounding fits one bit less than was kept, a number and its
+fold lie on the same side of each of them, so the fold loses nothing (Boldo and Melquiond, Emulation of a FMA and
+correctly rounded sums, IEEE Transactions on Computers 57(4), 2008).
 """
 
 from __future__ import annotations
@@ -45,54 +46,25 @@ def check_dtype(dtype: object) -> str:
     return name
 
 
-def carry(x: Array, xp: Namespace, *, precision: int, emin: int, rounding: Rounding) -> Carrier:
-    """``x`` as a carrier fit to be rounded once to ``precision`` bits and exponents from ``emin`` on.
+def carry(x: Array, xp: Namespace, *, rounding: Rounding) -> Carrier:
+    """``x`` as binary32 magnitudes (int32), or binary64 ones (int64) where the source needs it.
 
-    Deterministic modes fold to `kept_fraction_bits` in int32. Stochastic ones distinguish ``2^n`` ticks between
-    neighbours, so they keep all 24 bits of binary32, or 53 of binary64 where the source has more than 24.
+    Wide integers fold to odd at 15 significant bits or more, enough for the deterministic modes. Stochastic modes
+    tell ``2^n`` ticks apart between neighbours, so those integers come as binary64 then (53 bits), and binary32 as
+    uint32, to leave room for the random bits.
     """
     name = check_dtype(x.dtype)
-    if rounding.is_stochastic:
-        wide = name in ("float64", "int32", "uint32", "int64", "uint64")
-        return _bits64(x, name, xp) if wide else _unsigned(_bits32(x, name, xp), xp)
-    keep = kept_fraction_bits(precision, emin)
-    return fold(_bits64(x, name, xp) if name == "float64" else _bits32(x, name, xp), keep, xp)
-
-
-def exact(x: Array, xp: Namespace) -> Carrier:
-    """A float ``x`` as it is: nothing folded, in a signed word."""
-    name = check_dtype(x.dtype)
-    if name != "float64":
+    if name == "float64":
+        return _bits64(x, name, xp)
+    if not rounding.is_stochastic:
         return _bits32(x, name, xp)
-    wide = _bits64(x, name, xp)
-    return replace(wide, magnitude=wide.magnitude.astype(xp.int64))
-
-
-def kept_fraction_bits(precision: int, emin: int) -> int:
-    """How many fraction bits the fold keeps: one guard bit and one sticky bit below the last place.
-
-    A format whose normal values begin below binary32's (E8M0) has its thresholds among binary32's subnormals,
-    which have fewer significant bits: one more kept bit for each binade.
-    """
-    return precision + 1 + max(0, -126 - emin)
+    if name in ("int32", "uint32", "int64", "uint64"):
+        return _bits64(x, name, xp)
+    return _unsigned(_bits32(x, name, xp), xp)
 
 
 def _unsigned(carrier: Carrier, xp: Namespace) -> Carrier:
     return replace(carrier, magnitude=carrier.magnitude.astype(xp.uint32))
-
-
-def fold(carrier: Carrier, keep: int, xp: Namespace) -> Carrier:
-    """The carrier with ``keep`` fraction bits (``keep + 1`` significant ones), folded to odd, in int32."""
-    a, drop = carrier.magnitude, carrier.fraction_bits - keep
-    rest = (1 << drop) - 1
-    sticky = ((a & rest) + rest) >> drop
-    return Carrier(
-        negative=carrier.negative,
-        magnitude=((a >> drop) | sticky).astype(xp.int32),
-        fraction_bits=keep,
-        bias=carrier.bias,
-        special=carrier.special,
-    )
 
 
 def _binary32(negative: Array, magnitude: Array) -> Carrier:
@@ -139,21 +111,17 @@ def _integer_bits(x: Array, name: str, xp: Namespace) -> tuple[Array, Array]:
 
 def _bits64(x: Array, name: str, xp: Namespace) -> Carrier:
     """float64, or integers as float64: exact to 2^53, folded to odd beyond. Needs 64-bit integers."""
-    if name != "float64":
-        n = x.astype(xp.int64 if name.startswith("i") else xp.uint64)
-        negative = n < 0
-        m = n.astype(xp.uint64)
-        m = xp.where(negative, ~m + xp.uint64(1), m)
-        large = m >= xp.uint64(1 << 53)
-        rest = xp.uint64(0x7FF)
-        m = xp.where(large, (m & ~rest) | xp.uint64(0x800) * (((m & rest) + rest) >> xp.uint64(11)), m)
-        bits = m.astype(xp.float64).view(xp.uint64)
-        return Carrier(negative=negative, magnitude=bits, fraction_bits=52, bias=1023, special=2047)
-    bits = x.view(xp.uint64)
-    return Carrier(
-        negative=bits >> xp.uint64(63) != 0,
-        magnitude=bits & xp.uint64(0x7FFFFFFFFFFFFFFF),
-        fraction_bits=52,
-        bias=1023,
-        special=2047,
-    )
+    if name == "float64":
+        bits = x.view(xp.int64)
+        return _binary64(bits < 0, bits & 0x7FFFFFFFFFFFFFFF)
+    n = x.astype(xp.int64 if name.startswith("i") else xp.uint64)
+    negative, m = n < 0, n.astype(xp.uint64)
+    m = xp.where(negative, ~m + xp.uint64(1), m)
+    rest = xp.uint64(0x7FF)
+    folded = (m & ~rest) | (((m & rest) + rest) & ~rest)
+    m = xp.where(m < xp.uint64(1 << 53), m, folded)
+    return _binary64(negative, m.astype(xp.float64).view(xp.int64))
+
+
+def _binary64(negative: Array, magnitude: Array) -> Carrier:
+    return Carrier(negative=negative, magnitude=magnitude, fraction_bits=52, bias=1023, special=2047)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from formats import FloatSpec, Format, IntSpec, Nan, Overflow, Rounding, Saturation
 from reference.array.carrier import Array, Carrier, Namespace, carry
 from reference.array.conversion import Conversion, nan_code
-from reference.array.rounding import round_shift
+from reference.array.rounding import jam, round_jammed, round_stochastic
 from reference.array.wrap import encode_wrapping
 
 
@@ -26,19 +26,18 @@ def encode(x: Array, conversion: Conversion, xp: Namespace, random_bits: Array |
     spec = conversion.spec
     if isinstance(spec, IntSpec):
         return _encode_int(x, conversion, spec, xp, random_bits)
-    carrier = carry(x, xp, precision=spec.precision, emin=spec.emin, rounding=conversion.rounding)
+    carrier = carry(x, xp, rounding=conversion.rounding)
     return encode_float(carrier, conversion, spec, xp, random_bits)
 
 
 def encode_float(
     carrier: Carrier, conversion: Conversion, spec: FloatSpec, xp: Namespace, random_bits: Array | None = None
 ) -> Array:
-    """`encode` from the carrier on; the fold is behind us."""
+    """`encode` from the carrier on."""
     parity = int(not spec.has_zero and spec.precision == 1)
-    c, start = _round(carrier, spec.precision, spec.emin, conversion, xp, random_bits, parity)
-    if not spec.has_zero:  # codes start at 2^emin instead of one binade earlier
-        c = xp.maximum(c, 1 << spec.fraction_bits) - (1 << spec.fraction_bits)
-        c = xp.where(start, 0, c)
+    c = _round(carrier, spec.precision, spec.emin, conversion, xp, random_bits, parity)
+    if not spec.has_zero:  # codes start at 2^emin, not one binade earlier; what rounds to less becomes the smallest
+        c = xp.maximum(c - (1 << spec.fraction_bits), 0)
     return _saturate(c, carrier, conversion, spec, xp).astype(code_dtype(spec, xp))
 
 
@@ -50,44 +49,44 @@ def _round(
     xp: Namespace,
     random_bits: Array | None,
     parity: int = 0,
-) -> tuple[Array, Array]:
-    """Magnitude codes rounded in unbounded range (int32), and where the magnitude lies below ``2^emin``.
-
-    Above ``2^emin`` codes are consecutive, fraction carrying into exponent, so ``magnitude - ((E - 1) << f)`` with
-    the exponent field ``E`` clipped to that of ``2^emin`` is the significand of subnormals (``E`` smaller: implicit
-    bit and fraction) and the whole exponent-and-fraction of normals, and one shift rounds both.
-    """
-    a, f = carrier.magnitude, carrier.fraction_bits
-    first = emin + carrier.bias  # exponent field of the smallest normal value
-    if first < 1:
-        a, first = _normalise(a, f, first, xp)
-    word = a.dtype.type
-    e = xp.clip(a >> word(f), word(1), word(first))
-    significand = a - ((e - word(1)) << word(f))
-    shift = word(f - (precision - 1) + first) - e
-    if not conversion.rounding.is_stochastic:
-        shift = xp.minimum(shift, word(30))
-    c = round_shift(
+) -> Array:
+    """Magnitude codes rounded in unbounded range, int32; a format counts from the binade below its ``2^emin``."""
+    significand, shift = _align(carrier, precision, emin, conversion.rounding, xp)
+    if random_bits is None:
+        jammed = jam(significand, shift - significand.dtype.type(2), xp).astype(xp.int32)
+        return round_jammed(jammed, conversion.rounding, xp, negative=carrier.negative, parity=parity)
+    return round_stochastic(
         significand,
         shift,
         conversion.rounding,
         xp,
-        negative=carrier.negative,
-        parity=parity,
         random_bits=random_bits,
         random_bit_count=conversion.random_bit_count,
-    )
-    return c.astype(xp.int32), a < word(first << f)
+    ).astype(xp.int32)
 
 
-def _normalise(a: Array, f: int, first: int, xp: Namespace) -> tuple[Array, int]:
-    """Give subnormal sources exponent fields below 1, then lift all fields so that none is negative."""
+def _align(carrier: Carrier, precision: int, emin: int, rounding: Rounding, xp: Namespace) -> tuple[Array, Array]:
+    """``(significand, shift)`` such that the magnitude code is ``significand / 2^shift``, unrounded.
+
+    From ``2^emin`` on codes are consecutive, the fraction carrying into the exponent. So with the exponent field
+    ``E`` clipped from above to that of ``2^emin``, ``magnitude - ((E - 1) << f)`` is the significand of subnormals
+    (implicit bit and fraction) and the exponent and fraction of normals, and one shift serves both.
+    """
+    a, f = carrier.magnitude, carrier.fraction_bits
     word = a.dtype.type
-    lift = 1 - min(first, -f)
-    count = a.astype(xp.int32).astype(xp.float32).view(xp.int32)  # the leading bit of a small integer, exactly
-    subnormal = ((count >> (23 - f)) + ((lift - 126 - f) << f)).astype(a.dtype)
-    lifted = xp.where(a < word(1 << f), subnormal, a + word(lift << f))
-    return xp.where(a == word(0), word(0), lifted), first + lift
+    first = emin + carrier.bias  # exponent field of the smallest normal value
+    constant = f - (precision - 1) + first
+    if first == 0:  # emin = -127: binary32's subnormals are twice as fine as this format's smallest binade
+        wide = a.astype(xp.uint32)
+        significand = xp.where(a < word(1 << f), wide << xp.uint32(1), wide + xp.uint32(1 << f))
+        return significand, xp.full_like(significand, constant)
+    e = xp.minimum(a >> word(f), word(first))
+    if rounding not in _NEAREST or first <= precision:  # else the false implicit bit of zero rounds away
+        e = xp.maximum(e, word(1))
+    return a - ((e - word(1)) << word(f)), word(constant) - e
+
+
+_NEAREST = (Rounding.NEAREST_TIES_TO_EVEN, Rounding.NEAREST_TIES_TO_AWAY, Rounding.TOWARD_ZERO)
 
 
 def _saturate(c: Array, carrier: Carrier, conversion: Conversion, spec: FloatSpec, xp: Namespace) -> Array:
@@ -156,11 +155,11 @@ def _encode_int(x: Array, conversion: Conversion, spec: IntSpec, xp: Namespace, 
     if conversion.saturation is Saturation.WRAP:
         return encode_wrapping(x, conversion, spec, xp, random_bits).astype(code_dtype(spec, xp))
     precision, emin = binade(spec)
-    carrier = carry(x, xp, precision=precision, emin=emin, rounding=conversion.rounding)
+    carrier = carry(x, xp, rounding=conversion.rounding)
     negative, is_nan = carrier.negative, carrier.magnitude > carrier.infinity
     if not spec.has_zero:
         code = (negative & (carrier.magnitude != 0)).astype(xp.int32)
     else:
-        c, _ = _round(carrier, precision, emin, conversion, xp, random_bits)
+        c = _round(carrier, precision, emin, conversion, xp, random_bits)
         code = xp.where(negative, -xp.minimum(c, -spec.minimum), xp.minimum(c, spec.maximum)) & ((1 << spec.bits) - 1)
     return xp.where(is_nan, nan_code(conversion), code).astype(code_dtype(spec, xp))

@@ -33,10 +33,10 @@ def conversion(
     'int4'
     """
     spec = get(fmt)
-    if isinstance(spec, FloatSpec) and not (spec.emin >= -134 and spec.emax <= 127 and spec.precision <= 16):
+    if isinstance(spec, FloatSpec) and not (spec.emin >= -127 and spec.emax <= 127 and spec.precision <= 16):
         raise ValueError(
             f"{spec.name} (emin={spec.emin}, emax={spec.emax}, precision={spec.precision}) lies outside what arrays"
-            " encode: emin >= -134, emax <= 127, precision <= 16; reference.exact takes every format"
+            " encode: emin >= -127, emax <= 127, precision <= 16; reference.exact takes every format"
         )
     mode = parse_enum(Rounding, rounding, "rounding")
     sat = parse_enum(Saturation, saturation, "saturation")

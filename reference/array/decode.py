@@ -55,8 +55,10 @@ def _int_bits(c: Array, spec: IntSpec, binary: Binary, xp: Namespace) -> Array:
         n = (c ^ half) - half
     else:
         n = c
-    scale = spec.fraction_bits << binary.fraction_bits
-    return xp.where(n == 0, 0, _convert(n, binary, xp) - scale)
+    if spec.fraction_bits == 0:
+        return n.astype(getattr(xp, binary.name)).view(n.dtype)
+    sign = 1 << (8 * n.dtype.itemsize - 1)
+    return _scaled(xp.abs(n), -spec.fraction_bits, binary, xp) | (n & -sign)
 
 
 def _float_bits(c: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Array:
@@ -68,8 +70,8 @@ def _float_bits(c: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Arr
     if first < 1 or (spec.has_zero and spec.emin - t < 1 - binary.bias):
         bits = _through_subnormals(magnitude, bits, spec, binary, xp)
     elif spec.has_zero:
-        small = _convert(magnitude, binary, xp) + ((spec.emin - t) << f)
-        bits = xp.where(magnitude < (1 << t), xp.where(magnitude == 0, 0, small), bits)
+        small = _scaled(magnitude, spec.emin - t, binary, xp)
+        bits = xp.where(magnitude < (1 << t), small, bits)
     infinity = (2 * binary.bias + 1) << f
     is_nan = None
     if spec.has_infinity:
@@ -79,8 +81,7 @@ def _float_bits(c: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Arr
     elif spec.nan is Nan.NEGATIVE_ZERO:
         is_nan = c == spec.sign_code
     if spec.signed:
-        top = f + 1 + (binary.bias + 1).bit_length() - 1
-        bits = bits | ((c >> (spec.bits - 1)) << top)
+        bits = bits | ((c >> (spec.bits - 1)) << (8 * c.dtype.itemsize - 1))
     quiet = infinity | 1 << (f - 1)
     return bits if is_nan is None else xp.where(is_nan, quiet, bits)
 
@@ -96,6 +97,12 @@ def _through_subnormals(magnitude: Array, normal: Array, spec: FloatSpec, binary
     return xp.where(field >= 1 + spec.bias - binary.bias, normal, significand << left)
 
 
-def _convert(n: Array, binary: Binary, xp: Namespace) -> Array:
-    """The bits of a small integer as a float: exact, and far from subnormals."""
-    return n.astype(getattr(xp, binary.name)).view(n.dtype)
+def _scaled(n: Array, exponent: int, binary: Binary, xp: Namespace) -> Array:
+    """The bits of ``n * 2^exponent`` for a small integer ``n >= 0``: a conversion, exact and far from subnormals,
+    and an addition to the exponent field, after which zero alone is negative.
+    """
+    bits = n.astype(getattr(xp, binary.name)).view(n.dtype)
+    if exponent == 0:
+        return bits
+    bits = bits + (exponent << binary.fraction_bits)
+    return xp.maximum(bits, 0) if exponent < 0 else xp.where(n == 0, 0, bits)

@@ -14,17 +14,34 @@ from numpy.typing import NDArray
 
 from formats import FloatSpec, Format
 from reference.array import codec, decode
-from reference.array.carrier import kept_fraction_bits
 from reference.array.conversion import Conversion
 
 _CHUNK = 1 << 16  # elements whose intermediate words stay in a core's cache
 
 
 def kept(spec: Format) -> int:
-    """Fraction bits that the fold keeps for this format."""
-    if isinstance(spec, FloatSpec):
-        return kept_fraction_bits(spec.precision, spec.emin)
-    return kept_fraction_bits(*codec.binade(spec))
+    """How many fraction bits of binary32 the fold keeps: a guard bit and a sticky bit below the last place.
+
+    A format whose normal values begin below binary32's (E8M0) has thresholds among binary32's subnormals, which
+    have fewer significant bits: one more kept bit for each binade.
+    """
+    precision, emin = (spec.precision, spec.emin) if isinstance(spec, FloatSpec) else codec.binade(spec)
+    return precision + 1 + max(0, -126 - emin)
+
+
+def fold(bits: NDArray[np.uint32], drop: int) -> NDArray[np.uint32]:
+    """binary32 bit patterns without their last ``drop`` bits, folded to odd: bit 0 also says if any of them was set.
+
+    >>> fold(np.array([0b1000, 0b1001, 0b0111], np.uint32), 2)
+    array([2, 3, 1], dtype=uint32)
+    """
+    rest = np.uint32((1 << drop) - 1)
+    index = bits & rest
+    index += rest
+    index &= ~rest
+    index |= bits
+    index >>= np.uint32(drop)
+    return index
 
 
 @functools.lru_cache(maxsize=256)
@@ -47,16 +64,9 @@ def decode_table(spec: Format) -> NDArray[np.floating]:
 
 def encode_float32(x: NDArray[np.float32], request: Conversion) -> NDArray[np.unsignedinteger]:
     """Codes of a contiguous one-dimensional float32 array by fold and look-up."""
-    table, drop = encode_table(request, "float32"), np.uint32(23 - kept(request.spec))
-    rest = np.uint32((1 << int(drop)) - 1)
+    table, drop = encode_table(request, "float32"), 23 - kept(request.spec)
     bits, codes = x.view(np.uint32), np.empty(x.size, table.dtype)
-    sticky, index = np.empty(min(_CHUNK, x.size), np.uint32), np.empty(min(_CHUNK, x.size), np.uint32)
     for start in range(0, x.size, _CHUNK):
-        u = bits[start : start + _CHUNK]
-        s, i = sticky[: u.size], index[: u.size]
-        np.bitwise_and(u, rest, out=s)
-        np.add(s, rest, out=s)
-        np.bitwise_or(u, s & ~rest, out=i)
-        np.right_shift(i, drop, out=i)
-        np.take(table, i, out=codes[start : start + _CHUNK], mode="clip")
+        part = slice(start, start + _CHUNK)
+        np.take(table, fold(bits[part], drop), out=codes[part], mode="clip")
     return codes

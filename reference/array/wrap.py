@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from formats import IntSpec
-from reference.array.carrier import INT_DTYPES, Array, Namespace, check_dtype, exact
+from reference.array.carrier import INT_DTYPES, Array, Namespace, carry, check_dtype
 from reference.array.conversion import Conversion, nan_code
-from reference.array.rounding import round_shift
+from reference.array.rounding import jam, round_jammed, round_stochastic
 
 
 def encode_wrapping(
@@ -15,25 +15,20 @@ def encode_wrapping(
     mask = (1 << spec.bits) - 1
     if check_dtype(x.dtype) in INT_DTYPES:
         return (x.astype(xp.int32) << spec.fraction_bits) & mask
-    carrier = exact(x, xp)
+    carrier = carry(x, xp, rounding=conversion.rounding)
     a, f = carrier.magnitude, carrier.fraction_bits
     word = a.dtype.type
     e = xp.maximum(a >> word(f), word(1))
     significand = a - ((e - word(1)) << word(f))
-    shift = word(f + carrier.bias - spec.fraction_bits) - e
-    largest = word(a.dtype.itemsize * 8 - 2)
-    deterministic_limit = largest if not conversion.rounding.is_stochastic else word(1 << 20)
-    rounded = round_shift(
-        significand,
-        xp.clip(shift, word(1), deterministic_limit),
-        conversion.rounding,
-        xp,
-        negative=carrier.negative,
-        random_bits=random_bits,
-        random_bit_count=conversion.random_bit_count,
-    )
-    left = xp.clip(-shift, word(0), largest)
-    shifted = xp.where(left < word(spec.bits), significand << left, word(0))
-    n = xp.where(shift > word(0), rounded, shifted)
-    code = xp.where(carrier.negative, -n, n) & word(mask)
-    return xp.where(a >= carrier.infinity, nan_code(conversion), code.astype(xp.int32))
+    point = word(f + carrier.bias - spec.fraction_bits)  # the exponent field at which significands are integers
+    shift = xp.maximum(point, e) - e
+    if random_bits is None:
+        jammed = jam(significand << word(2), shift, xp)
+        n = round_jammed(jammed, conversion.rounding, xp, negative=carrier.negative)
+    else:
+        drawn = {"random_bits": random_bits, "random_bit_count": conversion.random_bit_count}
+        n = round_stochastic(significand << word(1), shift + word(1), conversion.rounding, xp, **drawn)
+    left = xp.maximum(point, e) - point
+    n = xp.where(left < word(spec.bits), n << xp.minimum(left, word(spec.bits)), word(0)).astype(xp.int32)
+    code = xp.where(carrier.negative, -n, n) & mask
+    return xp.where(a >= word(carrier.infinity), nan_code(conversion), code)

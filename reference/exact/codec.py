@@ -91,7 +91,7 @@ def encode(
         accepted = ", ".join(mode.value for mode in spec.saturations)
         raise ValueError(f"saturation={saturation.value!r} means nothing for {spec.name}; accepted: {accepted}")
     r, n = _random(rounding, random_bits, random_bit_count)
-    if not isinstance(value, (Fraction, int, float)):
+    if not isinstance(value, (Fraction, int, float)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"value must be a Fraction, int or float, not {type(value).__name__}")
     if value != value:
         return _encode_nan(spec, nan)
