@@ -114,10 +114,10 @@ def parse_enum(kind: type[_E], value: _E | str | None, argument: str) -> _E:
     """
     if isinstance(value, kind):
         return value
-    choices = ", ".join(str(member.value) for member in kind)
-    if value is None:
-        raise TypeError(f"{argument} must be stated; choose one of: {choices}")
     try:
         return kind(value)
     except ValueError:
+        choices = ", ".join(str(member.value) for member in kind)
+        if value is None:
+            raise TypeError(f"{argument} must be stated; choose one of: {choices}") from None
         raise ValueError(f"{argument}={value!r} is not known; choose one of: {choices}") from None

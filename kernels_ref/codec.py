@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -80,14 +80,16 @@ def decode(codes: ArrayLike, fmt: str | Format) -> Array:
     return _decode(values, spec)
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _encode(x: Array, request: Conversion, random_bits: Array | None = None) -> Array:
+def _encode_array(x: Array, request: Conversion, random_bits: Array | None = None) -> Array:
     return codec.encode(x, request, jnp, random_bits)
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _decode(codes: Array, spec: Format) -> Array:
+def _decode_array(codes: Array, spec: Format) -> Array:
     return array_decode.decode(codes, spec, jnp)
+
+
+_encode: Callable[..., Array] = jax.jit(_encode_array, static_argnums=1)  # pyright: ignore[reportUnknownMemberType]
+_decode: Callable[..., Array] = jax.jit(_decode_array, static_argnums=1)  # pyright: ignore[reportUnknownMemberType]
 
 
 def as_jax(x: ArrayLike) -> Array:
