@@ -121,7 +121,7 @@ def _overflows(c: Array, carrier: Carrier, rounding: Rounding, spec: FloatSpec, 
         case Rounding.TOWARD_ZERO:
             return infinite
         case Rounding.TOWARD_POSITIVE:
-            return infinite | (beyond & ~carrier.negative)
+            return infinite | (xp.where(carrier.negative, 0, c) > spec.max_code)
         case Rounding.TOWARD_NEGATIVE:
             return infinite | (beyond & carrier.negative)
         case Rounding.TO_ODD if spec.max_code % 2 == 1:
