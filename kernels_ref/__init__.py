@@ -6,6 +6,9 @@
 """
 
 from kernels_ref.codec import decode, encode
+from kernels_ref.contract import EncodeContract, encode_contract
 from kernels_ref.gradient import Gradient, round_to
+from kernels_ref.report import Report
+from kernels_ref.verifier import verify
 
-__all__ = ["Gradient", "decode", "encode", "round_to"]
+__all__ = ["EncodeContract", "Gradient", "Report", "decode", "encode", "encode_contract", "round_to", "verify"]

@@ -1,0 +1,142 @@
+"""A Pallas Mosaic GPU kernel that encodes, its body generated from the format's record.
+
+Encoding is element-wise and bound by memory, so the kernel needs no shared memory: each thread block (CTA) loads
+4096 contiguous elements from global memory into registers, runs the golden model's own integer code on them, and
+stores the codes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+from formats import Format, NanRule, Rounding, Saturation
+from kernels_ref.codec import as_jax
+from reference.array import codec
+from reference.array.conversion import Conversion, conversion, needs_nan_rule
+from reference.codec import check_random_bits
+
+#: elements of one thread block: 32 for each of its 128 threads
+PER_CTA = 4096
+
+#: input dtypes that the kernel takes
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def encode(
+    x: ArrayLike,
+    fmt: str | Format,
+    *,
+    rounding: Rounding | str,
+    saturation: Saturation | str,
+    nan: NanRule | str | None = None,
+    random_bits: ArrayLike | None = None,
+    random_bit_count: int | None = None,
+    interpret: bool = False,
+) -> Array:
+    """`reference.encode` as one Mosaic GPU kernel: same arguments, same codes, bit for bit.
+
+    Arguments:
+        x: float32, bfloat16 or float16, any shape. The kernel works on whole blocks of 4096 elements: a size that
+            is no multiple is padded with zeros in front of it and the codes of the padding are cut off behind it
+            (two more passes over the data, by XLA).
+        fmt: a registered or own format of at most 8 bits.
+        nan: must be stated for a format that has no NaN, since a kernel refuses no element.
+        random_bits: for the stochastic modes, as in `kernels_ref.encode`.
+        interpret: run on any backend by Pallas' GPU interpreter, slowly; else a Hopper GPU (H100) or newer.
+
+    Returns uint8 codes in the shape of ``x``. Works under jit.
+
+    Raises ``ImportError`` where Mosaic GPU is missing (it needs jax 0.11.2, so Python 3.12), ``TypeError`` or
+    ``ValueError`` as `reference.encode`, for other dtypes, and for formats above 8 bits.
+
+    >>> encode([1.0, 500.0], "float8_e4m3fn", rounding="nearest_ties_to_even", saturation="sat_finite",
+    ...        interpret=True)  # doctest: +SKIP
+    Array([ 56, 126], dtype=uint8)
+    """
+    request = _checked(
+        conversion(fmt, rounding=rounding, saturation=saturation, nan=nan, random_bit_count=random_bit_count)
+    )
+    values = as_jax(x)
+    if values.dtype.name not in DTYPES:
+        raise TypeError(f"x has dtype {values.dtype.name}; the kernel takes {', '.join(DTYPES)}")
+    bits = _random_bits(random_bits, request, values.shape)
+    return _encode(values, bits, request, interpret)
+
+
+def _checked(request: Conversion) -> Conversion:
+    if request.spec.bits > 8:
+        raise ValueError(f"{request.spec.name} has {request.spec.bits} bits; the kernel writes codes of at most 8")
+    if needs_nan_rule(request):
+        rules = ", ".join(rule.value for rule in NanRule)
+        raise TypeError(f"{request.spec.name} has no NaN: state nan= as one of: {rules}")
+    return request
+
+
+def _random_bits(random_bits: ArrayLike | None, request: Conversion, shape: tuple[int, ...]) -> Array | None:
+    if not request.rounding.is_stochastic:
+        if random_bits is not None:
+            raise ValueError(f"random_bits mean nothing for rounding={request.rounding.value!r}")
+        return None
+    if isinstance(random_bits, Array) and isinstance(random_bits, Tracer):
+        return jnp.broadcast_to(random_bits.astype(jnp.uint32), shape)
+    host = None if random_bits is None else np.asarray(random_bits)
+    return as_jax(check_random_bits(host, request.random_bit_count, shape))
+
+
+def _encode_array(x: Array, random_bits: Array | None, request: Conversion, interpret: bool) -> Array:
+    size = math.prod(x.shape)
+    if size == 0:
+        return lax.full(x.shape, 0, jnp.uint8)
+    operands = [_whole_blocks(operand, size) for operand in (x, random_bits) if operand is not None]
+    codes = kernel(request, operands[0].size, interpret=interpret)(*operands)
+    return codes[:size].reshape(x.shape)
+
+
+_encode: Callable[..., Array] = jax.jit(_encode_array, static_argnums=(2, 3))  # pyright: ignore[reportUnknownMemberType]
+
+
+def _whole_blocks(x: Array, size: int) -> Array:
+    return lax.pad(x.reshape(size), x.dtype.type(0), [(0, -size % PER_CTA, 0)])
+
+
+def kernel(request: Conversion, size: int, *, interpret: bool = False) -> Any:
+    """The kernel itself, for one-dimensional operands of ``size`` elements, a multiple of `PER_CTA`.
+
+    It maps ``x`` (and uint32 random bits, if the rounding is stochastic) to uint8 codes.
+    """
+    plgpu, pl = _pallas()
+
+    def body(*refs: Any) -> None:
+        block = pl.ds(lax.axis_index("cta") * PER_CTA, PER_CTA)
+        *operands, codes = refs
+        x, *random_bits = (ref[block] for ref in operands)
+        codes[block] = codec.encode(x, request, jnp, *random_bits)
+
+    return plgpu.kernel(
+        body,
+        out_type=jax.ShapeDtypeStruct((size,), jnp.uint8),
+        grid=(size // PER_CTA,),
+        grid_names=("cta",),
+        interpret=plgpu.InterpretGPUParams() if interpret else None,
+    )
+
+
+def _pallas() -> tuple[Any, Any]:
+    """The two Pallas modules; ``ImportError`` that says what is needed where jax is too old for them."""
+    if jax.__version_info__ < (0, 11, 2):
+        raise ImportError(
+            f"kernels_ref.mosaic needs jax >= 0.11.2, which needs Python >= 3.12; this is jax {jax.__version__}."
+            " On a GPU machine: pip install 'jax[cuda13]>=0.11.2'"
+        )
+    plgpu, pallas = (importlib.import_module(f"jax.experimental.{name}") for name in ("pallas.mosaic_gpu", "pallas"))
+    return plgpu, pallas
