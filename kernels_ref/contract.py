@@ -61,7 +61,7 @@ class EncodeContract:
         values = np.concatenate([_patterns(self.dtype, seed), *_aimed(self.spec, self.dtype)])
         if self.dtype in FLOAT_DTYPES and self.excluded:
             wraps = self.request.saturation is Saturation.WRAP
-            values = values[np.isfinite(values) if wraps else ~np.isnan(values)]
+            values = values[~(landmarks.is_nan(values) | (wraps & landmarks.is_infinite(values)))]
         return np.random.default_rng(seed).permutation(values)
 
     def random_bits(self, shape: tuple[int, ...], seed: int) -> NDArray[np.uint32] | None:
@@ -122,7 +122,9 @@ def _aimed(spec: Format, dtype: str) -> list[Values]:
     ends = np.concatenate([landmarks.edges(spec), landmarks.subnormals(spec), landmarks.magnitudes(spec)])
     points = landmarks.as_dtype(ends, dtype)
     around = np.concatenate([landmarks.neighbours(points, steps) for steps in (-1, 0, 1)])
-    parts = [landmarks.near_ties(spec, dtype), around, landmarks.negative(around), landmarks.nan_payloads(dtype)]
+    parts = [landmarks.near_ties(spec, dtype), around, landmarks.negative(around)]
+    parts += [landmarks.nan_payloads(dtype), landmarks.dtype_subnormals(dtype)]
     if dtype in ("float32", "float64"):
-        parts += [_patterns(narrow, 0).astype(np.float32).astype(kind) for narrow in ("float16", "bfloat16")]
+        with np.errstate(invalid="ignore"):  # a conversion makes a signalling NaN quiet
+            parts += [_patterns(narrow, 0).astype(np.float32).astype(kind) for narrow in ("float16", "bfloat16")]
     return parts

@@ -120,6 +120,22 @@ def _from_fields(sign: NDArray[np.uint64], bits: NDArray[np.int64], dtype: np.dt
     return (sign | bits.astype(np.uint64)).astype(f"u{dtype.itemsize}").view(dtype)
 
 
+def is_nan(values: Values) -> NDArray[np.bool_]:
+    """Where the NaNs are, by their bits (NumPy warns of an invalid value for bfloat16's signalling NaNs)."""
+    if values.dtype.kind in "iu":
+        return np.zeros(values.shape, np.bool_)
+    _, magnitude_bits, infinity = _fields(values)
+    return magnitude_bits > infinity
+
+
+def is_infinite(values: Values) -> NDArray[np.bool_]:
+    """Where the infinities are, by their bits."""
+    if values.dtype.kind in "iu":
+        return np.zeros(values.shape, np.bool_)
+    _, magnitude_bits, infinity = _fields(values)
+    return magnitude_bits == infinity
+
+
 def nan_payloads(dtype: str) -> Values:
     """NaNs of a float dtype with either sign: least, quiet, alternating and full payloads; empty for integers."""
     kind = dtype_of(dtype)
@@ -131,6 +147,17 @@ def nan_payloads(dtype: str) -> Values:
     bits = np.array([infinity + p for p in payloads], np.int64)
     signs = np.array([0, 1 << (8 * kind.itemsize - 1)], np.uint64)
     return np.concatenate([_from_fields(np.full(bits.shape, s, np.uint64), bits, kind) for s in signs])
+
+
+def dtype_subnormals(dtype: str) -> Values:
+    """A float dtype's own subnormals with either sign, from the least to the largest; empty for integers."""
+    kind = dtype_of(dtype)
+    if dtype not in FLOAT_DTYPES:
+        return np.array([], kind)
+    _, _, infinity = _fields(np.zeros(1, kind))
+    normal = infinity & -infinity
+    positive = np.array([1, 2, 3, normal >> 1, normal - 1], f"u{kind.itemsize}").view(kind)
+    return np.concatenate([positive, -positive])
 
 
 def signed_zeros(dtype: str) -> Values:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats import FloatSpec, Rounding, Saturation
+from kernels_ref import landmarks
 from kernels_ref.contract import EncodeContract, golden
 from kernels_ref.landmarks import Values
 from reference.array.conversion import Conversion
@@ -64,10 +65,12 @@ def wrong_rounding(case: Case) -> Codes:
 
 
 def wrong_saturation(case: Case) -> Codes:
-    """Another mode of the format: overflow or wrap for clamp, clamp for the rest."""
-    present, modes = case.contract.request.saturation, case.contract.spec.saturations
-    others = [mode for mode in reversed(modes) if mode is not present]
-    return _encode(case, saturation=others[0]) if others else case.codes
+    """Another mode of the format, the first that gives other codes: overflow for clamp, clamp for overflow."""
+    for mode in reversed(case.contract.spec.saturations):
+        codes = _encode(case, saturation=mode)
+        if (codes != case.codes).any():
+            return codes
+    return case.codes
 
 
 def wrong_bias(case: Case) -> Codes:
@@ -126,7 +129,7 @@ MISTAKEN = {
 def _encode(case: Case, **changes: Any) -> Codes:
     request: Conversion = replace(case.contract.request, **changes)
     if request.saturation is Saturation.WRAP and case.x.dtype.kind not in "iu" and request.nan is None:
-        finite = np.where(np.isfinite(case.x), case.x, case.x.dtype.type(0))
+        finite = np.where(landmarks.is_nan(case.x) | landmarks.is_infinite(case.x), case.x.dtype.type(0), case.x)
         return golden(request, finite, case.random_bits)
     return golden(request, case.x, case.random_bits)
 
