@@ -140,7 +140,8 @@ def check_bfloat16(name: str, policy: dict[str, Any], options: argparse.Namespac
 
     contract = kernels_ref.encode_contract(name, dtype="bfloat16", **policy)
     report = kernels_ref.verify(subject, contract, seed=options.seed)
-    what = f"bfloat16 -> {name} {policy['rounding']} {policy['saturation']} {random_bit_count or ''}"
+    terms = [policy["rounding"], policy["saturation"], *([f"{random_bit_count} bits"] if random_bit_count else [])]
+    what = f"bfloat16 -> {name} {' '.join(terms)}"
     tally.add(what, report.compared, report.mismatches, report.holds, str(report))
 
 

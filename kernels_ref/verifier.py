@@ -51,9 +51,9 @@ def verify(
     >>> from kernels_ref import encode_contract
     >>> contract = encode_contract("float4_e2m1fn", dtype="float16", rounding="toward_zero", saturation="sat_finite",
     ...                            nan="zero")
-    >>> report = verify(lambda x: np.zeros(x.shape, np.uint8), contract)
-    >>> report.holds, report.compared
-    (False, 65746)
+    >>> report = verify(lambda x: np.zeros(x.shape, np.uint8), contract, inputs=np.array([0.1, 2.5], np.float16))
+    >>> report.holds, report.mismatches, str(report.first.expected)
+    (False, 1, '0x4 [0 10 0] = 2')
     """
     recording = _load(Path(subject), contract) if not callable(subject) else _run(subject, contract, inputs, seed)
     x = recording.x.reshape(-1)
