@@ -1,0 +1,159 @@
+"""GGUF, versions 2 and 3: types and dequantisation from the ``gguf`` package, the walk with every length checked.
+
+The package's own reader loops over the counts that a file declares, so that forty hostile bytes can keep it busy for
+years; it also hands out tensors that overlap. Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType, dequantize
+from numpy.typing import NDArray
+
+from analysis.tensors.cursor import Cursor
+from analysis.tensors.tensor import Skipped, Tensor, Wanted
+
+_MAX_DIMENSIONS = 4
+_FLOATS = {"F16": np.float16, "BF16": ml_dtypes.bfloat16, "F32": np.float32, "F64": np.float64}
+_INTEGERS = ("I8", "I16", "I32", "I64")
+_SCALAR_BYTES = dict(zip(GGUFValueType, (1, 1, 2, 2, 4, 4, 4, 1, None, None, 8, 8, 8), strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Info:
+    """An entry of the table of tensors; the shape is in NumPy's order."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: GGMLQuantizationType
+    offset: int
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """The shape in bytes of a quantised tensor: blocks run along the last axis."""
+        block, size = GGML_QUANT_SIZES[self.kind]
+        return (*self.shape[:-1], self.shape[-1] // block * size)
+
+    @property
+    def nbytes(self) -> int:
+        block, size = GGML_QUANT_SIZES[self.kind]
+        return math.prod(self.shape) // block * size
+
+
+def read(path: Path, wanted: Wanted) -> Iterator[Tensor | Skipped]:
+    """The wanted tensors: floats as stored, quantised ones dequantised to float32 (the source says from what).
+
+    ``ValueError`` if the file is of another version, ends early or contradicts itself.
+    """
+    cursor = Cursor(path)
+    cursor.skip(4)  # the magic
+    if (version := cursor.unsigned(4)) not in (2, 3):
+        raise ValueError(f"{path} is GGUF version {version:#x}; accepted: 2, 3, little-endian")
+    tensor_count, pair_count = cursor.unsigned(8), cursor.unsigned(8)
+    alignment = _metadata(cursor, pair_count)
+    table = [_info(cursor) for _ in range(tensor_count)]
+    if not table:
+        return
+    cursor.skip(-cursor.offset % alignment)
+    start = cursor.offset
+    cursor.skip(_data_bytes(cursor, table))
+    for info in table:
+        if wanted(info.name):
+            cursor.offset = start + info.offset
+            yield _entry(cursor, info)
+
+
+def _metadata(cursor: Cursor, count: int) -> int:
+    """Walks over the key-value pairs; the alignment that they state."""
+    alignment = 32
+    for _ in range(count):
+        key = cursor.text(cursor.unsigned(8))
+        value = _value(cursor, _value_type(cursor))
+        if key == "general.alignment":
+            alignment = value
+    if alignment < 1 or alignment & (alignment - 1):
+        raise cursor.error(f"alignment {alignment}, which is no power of two,")
+    return alignment
+
+
+def _value_type(cursor: Cursor) -> GGUFValueType:
+    number = cursor.unsigned(4)
+    try:
+        return GGUFValueType(number)
+    except ValueError:
+        raise cursor.error(f"metadata type {number}, which GGUF does not have,") from None
+
+
+def _value(cursor: Cursor, kind: GGUFValueType) -> int:
+    """Walks over one value; the integer it is, or 0 for text and arrays."""
+    if kind is GGUFValueType.ARRAY:
+        _array(cursor, _value_type(cursor))
+        return 0
+    if kind is GGUFValueType.STRING:
+        cursor.skip(cursor.unsigned(8))
+        return 0
+    return cursor.unsigned(_SCALAR_BYTES[kind] or 0)
+
+
+def _array(cursor: Cursor, kind: GGUFValueType) -> None:
+    if kind is GGUFValueType.ARRAY:
+        raise cursor.error("a metadata array of arrays")
+    count = cursor.unsigned(8)
+    if kind is GGUFValueType.STRING:
+        for _ in range(count):
+            cursor.skip(cursor.unsigned(8))
+    else:
+        cursor.skip(count * (_SCALAR_BYTES[kind] or 0))
+
+
+def _info(cursor: Cursor) -> _Info:
+    name = cursor.text(cursor.unsigned(8))
+    rank = cursor.unsigned(4)
+    if not 1 <= rank <= _MAX_DIMENSIONS:
+        raise cursor.error(f"{name!r} of {rank} dimensions (1..{_MAX_DIMENSIONS} are possible)")
+    shape = tuple(cursor.unsigned(8) for _ in range(rank))[::-1]
+    number, offset = cursor.unsigned(4), cursor.unsigned(8)
+    try:
+        kind = GGMLQuantizationType(number)
+    except ValueError:
+        raise cursor.error(f"{name!r} of type number {number}, which gguf does not know,") from None
+    if 0 in shape or shape[-1] % GGML_QUANT_SIZES[kind][0]:
+        raise cursor.error(f"{name!r} of shape {list(shape)}, whose rows are not whole {kind.name} blocks,")
+    return _Info(name=name, shape=shape, kind=kind, offset=offset)
+
+
+def _data_bytes(cursor: Cursor, table: list[_Info]) -> int:
+    """The bytes that the tensors take, gaps included; no name may come twice, and no byte belong to two tensors."""
+    if len({info.name for info in table}) < len(table):
+        raise cursor.error("two tensors of one name in the table that ends")
+    end = 0
+    for info in sorted(table, key=lambda info: (info.offset, info.nbytes)):
+        if info.offset < end:
+            raise cursor.error(f"{info.name!r} overlaps the tensor before it, in the table that ends")
+        end = info.offset + info.nbytes
+    return end
+
+
+def _entry(cursor: Cursor, info: _Info) -> Tensor | Skipped:
+    kind = info.kind.name
+    if dtype := _FLOATS.get(kind):
+        return Tensor(name=info.name, values=cursor.array(dtype, info.shape), source=str(cursor.path))
+    if kind in _INTEGERS:
+        return Skipped(name=info.name, reason=f"type {kind}, not a float")
+    try:
+        values = _dequantised(cursor.array(np.uint8, info.stored_shape), info.kind)
+    except NotImplementedError:
+        return Skipped(name=info.name, reason=f"type {kind}, which gguf cannot dequantise")
+    return Tensor(name=info.name, values=values.reshape(info.shape), source=f"{cursor.path}: dequantised from {kind}")
+
+
+def _dequantised(stored: NDArray[np.uint8], kind: GGMLQuantizationType) -> NDArray[Any]:
+    with np.errstate(all="ignore"):  # a scale may be infinite or NaN
+        return dequantize(stored, kind)
