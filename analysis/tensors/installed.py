@@ -26,9 +26,6 @@ def default() -> Loaded:
 
     Raises ``ModuleNotFoundError`` if the package is missing and ``ValueError`` if its file is not the pinned one.
     Source: Radford et al., Robust speech recognition via large-scale weak supervision, arXiv 2212.04356 (weights: MIT).
-
-    >>> default().skipped[0].reason  # doctest: +SKIP
-    'dtype int8, not one of float16, bfloat16, float32'
     """
     path = _find()
     with path.open("rb") as file:

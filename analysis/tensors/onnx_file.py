@@ -20,7 +20,7 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, numpy_helpe
 from analysis.tensors.tensor import Skipped, Tensor, Wanted
 
 #: bytes of an element, and the field of the values where they are not raw bytes
-_FLOATS = {
+_FLOATS: dict[int, tuple[int, str]] = {
     TensorProto.FLOAT16: (2, "int32_data"),
     TensorProto.BFLOAT16: (2, "int32_data"),
     TensorProto.FLOAT: (4, "float_data"),
@@ -76,7 +76,7 @@ def _constant(attribute: AttributeProto) -> _Content:
         case "value":
             return attribute.t
         case "value_float":
-            return np.float32(attribute.f).reshape(())
+            return np.array(attribute.f, np.float32)
         case "value_floats":
             return np.array(attribute.floats, np.float32)
         case other:
