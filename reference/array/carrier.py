@@ -8,7 +8,8 @@ correctly rounded sums, IEEE Transactions on Computers 57(4), 2008).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import functools
+from dataclasses import dataclass
 from typing import Any
 
 from formats import Rounding
@@ -21,9 +22,9 @@ FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
 INT_DTYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Carrier:
-    """Magnitudes as bit patterns: ``fraction_bits`` below an exponent field of the given bias."""
+    """Magnitudes as unsigned bit patterns: ``fraction_bits`` below an exponent field of the given bias."""
 
     negative: Array
     magnitude: Array
@@ -38,6 +39,7 @@ class Carrier:
         return self.special << self.fraction_bits
 
 
+@functools.lru_cache
 def check_dtype(dtype: object) -> str:
     """The name of an accepted dtype; ``TypeError`` otherwise."""
     name = getattr(dtype, "name", str(dtype))
@@ -47,32 +49,19 @@ def check_dtype(dtype: object) -> str:
 
 
 def carry(x: Array, xp: Namespace, *, rounding: Rounding) -> Carrier:
-    """``x`` as binary32 magnitudes (int32), or binary64 ones (int64) where the source needs it.
+    """``x`` as binary32 magnitudes (uint32), or binary64 ones (uint64) where the source needs it.
 
     Wide integers fold to odd at 15 significant bits or more, enough for the deterministic modes. Stochastic modes
-    tell ``2^n`` ticks apart between neighbours, so those integers come as binary64 then (53 bits), and binary32 as
-    uint32, to leave room for the random bits.
+    tell ``2^n`` ticks apart between neighbours, so those integers come as binary64 then (53 bits).
     """
     name = check_dtype(x.dtype)
-    if name == "float64":
-        return _bits64(x, name, xp)
-    if not rounding.is_stochastic:
-        return _bits32(x, name, xp)
-    if name in ("int32", "uint32", "int64", "uint64"):
-        return _bits64(x, name, xp)
-    return _unsigned(_bits32(x, name, xp), xp)
+    if name == "float64" or (rounding.is_stochastic and name in ("int32", "uint32", "int64", "uint64")):
+        return Carrier(*_bits64(x, name, xp), fraction_bits=52, bias=1023, special=2047)
+    return Carrier(*_bits32(x, name, xp), fraction_bits=23, bias=127, special=255)
 
 
-def _unsigned(carrier: Carrier, xp: Namespace) -> Carrier:
-    return replace(carrier, magnitude=carrier.magnitude.astype(xp.uint32))
-
-
-def _binary32(negative: Array, magnitude: Array) -> Carrier:
-    return Carrier(negative=negative, magnitude=magnitude, fraction_bits=23, bias=127, special=255)
-
-
-def _bits32(x: Array, name: str, xp: Namespace) -> Carrier:
-    """float32 and all that it holds exactly; wider integers folded to odd at 15 bits or more."""
+def _bits32(x: Array, name: str, xp: Namespace) -> tuple[Array, Array]:
+    """Sign and binary32 magnitude of float32 and all that it holds exactly; wider integers folded to odd."""
     match name:
         case "float32":
             bits = x.view(xp.int32)
@@ -81,16 +70,16 @@ def _bits32(x: Array, name: str, xp: Namespace) -> Carrier:
         case "float16":
             return _widen_float16(x.view(xp.int16).astype(xp.int32), xp)
         case _:
-            return _binary32(*_integer_bits(x, name, xp))
-    return _binary32(bits < 0, bits & 0x7FFFFFFF)
+            return _integer_bits(x, name, xp)
+    return bits < 0, (bits & 0x7FFFFFFF).astype(xp.uint32)
 
 
-def _widen_float16(bits: Array, xp: Namespace) -> Carrier:
+def _widen_float16(bits: Array, xp: Namespace) -> tuple[Array, Array]:
     h = bits & 0x7FFF
     normal = (h << 13) + (112 << 23)
     subnormal = h.astype(xp.float32).view(xp.int32) - (24 << 23)  # h * 2^-24; the conversion of a small int is exact
     a = xp.where(h >= 0x7C00, normal + (112 << 23), xp.where(h < 0x400, subnormal, normal))
-    return _binary32(bits < 0, xp.where(h == 0, 0, a))
+    return bits < 0, xp.where(h == 0, 0, a).astype(xp.uint32)
 
 
 def _integer_bits(x: Array, name: str, xp: Namespace) -> tuple[Array, Array]:
@@ -106,22 +95,18 @@ def _integer_bits(x: Array, name: str, xp: Namespace) -> tuple[Array, Array]:
         kept = xp.where(large, (n >> word(drop)) | (((n & rest) + rest) >> word(drop)), kept)
         dropped = xp.where(large, drop, dropped)
     bits = kept.astype(xp.int32).astype(xp.float32).view(xp.int32) + (dropped << 23)
-    return negative, bits
+    return negative, bits.astype(xp.uint32)
 
 
-def _bits64(x: Array, name: str, xp: Namespace) -> Carrier:
-    """float64, or integers as float64: exact to 2^53, folded to odd beyond. Needs 64-bit integers."""
+def _bits64(x: Array, name: str, xp: Namespace) -> tuple[Array, Array]:
+    """Sign and binary64 magnitude: integers are exact to 2^53, folded to odd beyond. Needs 64-bit integers."""
     if name == "float64":
         bits = x.view(xp.int64)
-        return _binary64(bits < 0, bits & 0x7FFFFFFFFFFFFFFF)
+        return bits < 0, (bits & 0x7FFFFFFFFFFFFFFF).astype(xp.uint64)
     n = x.astype(xp.int64 if name.startswith("i") else xp.uint64)
     negative, m = n < 0, n.astype(xp.uint64)
     m = xp.where(negative, ~m + xp.uint64(1), m)
     rest = xp.uint64(0x7FF)
     folded = (m & ~rest) | (((m & rest) + rest) & ~rest)
     m = xp.where(m < xp.uint64(1 << 53), m, folded)
-    return _binary64(negative, m.astype(xp.float64).view(xp.int64))
-
-
-def _binary64(negative: Array, magnitude: Array) -> Carrier:
-    return Carrier(negative=negative, magnitude=magnitude, fraction_bits=52, bias=1023, special=2047)
+    return negative, m.astype(xp.float64).view(xp.uint64)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from formats import FloatSpec, Format, IntSpec, Nan, Overflow, Rounding, Saturation
 from reference.array.carrier import Array, Carrier, Namespace, carry
 from reference.array.conversion import Conversion, nan_code
-from reference.array.rounding import jam, round_jammed, round_stochastic
+from reference.array.rounding import round_shift, round_stochastic
 from reference.array.wrap import encode_wrapping
 
 
@@ -37,7 +37,8 @@ def encode_float(
     parity = int(not spec.has_zero and spec.precision == 1)
     c = _round(carrier, spec.precision, spec.emin, conversion, xp, random_bits, parity)
     if not spec.has_zero:  # codes start at 2^emin, not one binade earlier; what rounds to less becomes the smallest
-        c = xp.maximum(c - (1 << spec.fraction_bits), 0)
+        first = c.dtype.type(1 << spec.fraction_bits)
+        c = xp.maximum(c, first) - first
     return _saturate(c, carrier, conversion, spec, xp).astype(code_dtype(spec, xp))
 
 
@@ -50,19 +51,14 @@ def _round(
     random_bits: Array | None,
     parity: int = 0,
 ) -> Array:
-    """Magnitude codes rounded in unbounded range, int32; a format counts from the binade below its ``2^emin``."""
+    """Magnitude codes rounded in unbounded range, uint32; a format counts from the binade below its ``2^emin``."""
     significand, shift = _align(carrier, precision, emin, conversion.rounding, xp)
     if random_bits is None:
-        jammed = jam(significand, shift - significand.dtype.type(2), xp).astype(xp.int32)
-        return round_jammed(jammed, conversion.rounding, xp, negative=carrier.negative, parity=parity)
-    return round_stochastic(
-        significand,
-        shift,
-        conversion.rounding,
-        xp,
-        random_bits=random_bits,
-        random_bit_count=conversion.random_bit_count,
-    ).astype(xp.int32)
+        c = round_shift(significand, shift, conversion.rounding, xp, negative=carrier.negative, parity=parity)
+    else:
+        drawn = {"random_bits": random_bits, "random_bit_count": conversion.random_bit_count}
+        c = round_stochastic(significand, shift, conversion.rounding, xp, **drawn)
+    return c.astype(xp.uint32)
 
 
 def _align(carrier: Carrier, precision: int, emin: int, rounding: Rounding, xp: Namespace) -> tuple[Array, Array]:
@@ -76,21 +72,21 @@ def _align(carrier: Carrier, precision: int, emin: int, rounding: Rounding, xp: 
     word = a.dtype.type
     first = emin + carrier.bias  # exponent field of the smallest normal value
     constant = f - (precision - 1) + first
+    implicit = word(1 << f)
     if first == 0:  # emin = -127: binary32's subnormals are twice as fine as this format's smallest binade
-        wide = a.astype(xp.uint32)
-        significand = xp.where(a < word(1 << f), wide << xp.uint32(1), wide + xp.uint32(1 << f))
+        significand = xp.where(a < implicit, a << word(1), a + implicit)
         return significand, xp.full_like(significand, constant)
     e = xp.minimum(a >> word(f), word(first))
     if rounding not in _NEAREST or first <= precision:  # else the false implicit bit of zero rounds away
         e = xp.maximum(e, word(1))
-    return a - ((e - word(1)) << word(f)), word(constant) - e
+    return (a + implicit) - (e << word(f)), word(constant) - e
 
 
 _NEAREST = (Rounding.NEAREST_TIES_TO_EVEN, Rounding.NEAREST_TIES_TO_AWAY, Rounding.TOWARD_ZERO)
 
 
 def _saturate(c: Array, carrier: Carrier, conversion: Conversion, spec: FloatSpec, xp: Namespace) -> Array:
-    """Final codes (int32) of rounded magnitude codes: `formats.Saturation`, then sign and NaN."""
+    """Final codes (uint32) of rounded magnitude codes: `formats.Saturation`, then sign and NaN."""
     negative, rounding, saturation = carrier.negative, conversion.rounding, conversion.saturation
     is_nan = carrier.magnitude > carrier.infinity
     none = saturation is Saturation.SAT_NONE
@@ -107,10 +103,13 @@ def _saturate(c: Array, carrier: Carrier, conversion: Conversion, spec: FloatSpe
             c = xp.where(over, spec.max_code + 1, c)
     if not spec.signed:
         c, is_nan = _below_zero(c, is_nan, carrier, conversion, spec, xp)
-    else:
-        signed = negative if spec.has_negative_zero or not spec.has_zero else negative & (c != 0)
-        c = c | (signed.astype(xp.int32) << (spec.bits - 1))
-    return xp.where(is_nan, nan_code(conversion), c)
+    nan = nan_code(conversion)
+    c = xp.where(is_nan, xp.uint32(nan & ~spec.sign_code), c)
+    if not spec.signed:
+        return c
+    signed = negative if spec.has_negative_zero or not spec.has_zero else negative & (c != 0)
+    signed = signed | is_nan if nan & spec.sign_code else signed ^ (signed & is_nan)
+    return c | (signed.astype(xp.uint32) << (spec.bits - 1))
 
 
 def _overflows(c: Array, carrier: Carrier, rounding: Rounding, spec: FloatSpec, xp: Namespace) -> Array:
@@ -156,10 +155,13 @@ def _encode_int(x: Array, conversion: Conversion, spec: IntSpec, xp: Namespace, 
         return encode_wrapping(x, conversion, spec, xp, random_bits).astype(code_dtype(spec, xp))
     precision, emin = binade(spec)
     carrier = carry(x, xp, rounding=conversion.rounding)
-    negative, is_nan = carrier.negative, carrier.magnitude > carrier.infinity
+    is_nan = carrier.magnitude > carrier.infinity
+    nan, mask = xp.uint32(nan_code(conversion)), xp.uint32((1 << spec.bits) - 1)
     if not spec.has_zero:
-        code = (negative & (carrier.magnitude != 0)).astype(xp.int32)
-    else:
-        c = _round(carrier, precision, emin, conversion, xp, random_bits)
-        code = xp.where(negative, -xp.minimum(c, -spec.minimum), xp.minimum(c, spec.maximum)) & ((1 << spec.bits) - 1)
-    return xp.where(is_nan, nan_code(conversion), code).astype(code_dtype(spec, xp))
+        code = (carrier.negative & (carrier.magnitude != 0)).astype(xp.uint32)
+        return xp.where(is_nan, nan, code).astype(code_dtype(spec, xp))
+    c = _round(carrier, precision, emin, conversion, xp, random_bits)
+    c = xp.minimum(c, xp.where(carrier.negative, xp.uint32(-spec.minimum), xp.uint32(spec.maximum)))
+    c = xp.where(is_nan, nan, c)
+    minus = (carrier.negative ^ (carrier.negative & is_nan)).astype(xp.uint32)
+    return (((c ^ (xp.uint32(0) - minus)) + minus) & mask).astype(code_dtype(spec, xp))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from formats import FloatSpec, Format, IntSpec, NanRule, Rounding, Saturation, get, parse_enum
@@ -19,6 +20,7 @@ class Conversion:
     random_bit_count: int = 0
 
 
+@functools.lru_cache(maxsize=1024)
 def conversion(
     fmt: str | Format,
     *,

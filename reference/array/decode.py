@@ -70,8 +70,7 @@ def _float_bits(c: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Arr
     if first < 1 or (spec.has_zero and spec.emin - t < 1 - binary.bias):
         bits = _through_subnormals(magnitude, bits, spec, binary, xp)
     elif spec.has_zero:
-        small = _scaled(magnitude, spec.emin - t, binary, xp)
-        bits = xp.where(magnitude < (1 << t), small, bits)
+        bits = xp.minimum(bits, _subnormal_bits(bits, spec, binary, xp))
     infinity = (2 * binary.bias + 1) << f
     is_nan = None
     if spec.has_infinity:
@@ -84,6 +83,16 @@ def _float_bits(c: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Arr
         bits = bits | ((c >> (spec.bits - 1)) << (8 * c.dtype.itemsize - 1))
     quiet = infinity | 1 << (f - 1)
     return bits if is_nan is None else xp.where(is_nan, quiet, bits)
+
+
+def _subnormal_bits(bits: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Array:
+    """``2n - 2^emin`` for normal numbers ``n``, the format's subnormals read as if they had an implicit bit.
+
+    That is what a subnormal code means, and less than ``n`` for no other code. The difference is exact, and zero or
+    far from the target's own subnormals, so nothing is flushed or contracted.
+    """
+    real = getattr(xp, binary.name)
+    return ((bits + (1 << binary.fraction_bits)).view(real) - real(2.0**spec.emin)).view(bits.dtype)
 
 
 def _through_subnormals(magnitude: Array, normal: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Array:

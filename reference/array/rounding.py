@@ -1,4 +1,8 @@
-"""The rounding modes on integers."""
+"""The rounding modes on unsigned integers: ``significand / 2^shift`` to an integer.
+
+Every mode adds an increment below the cut and drops what is below it. ``1 <= shift``; beyond the word's width less
+one it counts as that, where everything rounds as if nearer: callers' significands leave the word's top bits free.
+"""
 
 from __future__ import annotations
 
@@ -6,63 +10,65 @@ from formats import Rounding
 from reference.array.carrier import Array, Namespace
 
 
-def jam(significand: Array, shift: Array, xp: Namespace) -> Array:
-    """``significand >> shift`` folded to odd: the last bit also says whether anything but zeros was shifted out.
+def round_shift(
+    significand: Array, shift: Array, rounding: Rounding, xp: Namespace, *, negative: Array, parity: int = 0
+) -> Array:
+    """``significand / 2^shift`` rounded in a deterministic mode.
 
-    Rounding ``significand / 2^(shift + 2)`` in any deterministic mode needs no more than this: the last two bits
-    are the guard bit and the sticky bit. Shifts beyond the word count as its width less one.
+    ``negative`` is the sign of the number whose magnitude this is; ``parity`` is 1 where an even integer has an odd
+    code. Where ``shift >= width``, ``significand < 2^(width - 2)``; all sums fit the word.
     """
-    word = significand.dtype.type
-    shift = xp.minimum(shift, word(8 * significand.dtype.itemsize - 1))
-    kept = significand >> shift
-    return kept | ((kept << shift) != significand).astype(significand.dtype)
-
-
-def round_jammed(jammed: Array, rounding: Rounding, xp: Namespace, *, negative: Array, parity: int = 0) -> Array:
-    """A jammed significand (guard and sticky bits last) rounded to an integer.
-
-    ``parity`` is 1 where the code of an even integer is odd. Every mode is an increment below the cut.
-    """
+    word, width = significand.dtype.type, 8 * significand.dtype.itemsize
+    shift = xp.minimum(shift, word(width - 1))
+    if rounding is Rounding.TOWARD_ZERO:
+        return significand >> shift
+    below_one = word((1 << width) - 1) >> (word(width) - shift)
     match rounding:
         case Rounding.NEAREST_TIES_TO_EVEN:
-            return (jammed + 1 + (((jammed >> 2) + parity) & 1)) >> 2
+            increment = (below_one >> word(1)) + _odd(significand >> shift, parity)
         case Rounding.NEAREST_TIES_TO_AWAY:
-            return (jammed + 2) >> 2
-        case Rounding.TOWARD_ZERO:
-            return jammed >> 2
+            increment = (below_one >> word(1)) + word(1)
         case Rounding.TOWARD_POSITIVE:
-            return (jammed + xp.where(negative, jammed.dtype.type(0), jammed.dtype.type(3))) >> 2
+            increment = xp.where(negative, word(0), below_one)
         case Rounding.TOWARD_NEGATIVE:
-            return (jammed + xp.where(negative, jammed.dtype.type(3), jammed.dtype.type(0))) >> 2
+            increment = xp.where(negative, below_one, word(0))
         case Rounding.TO_ODD:
-            even = ((jammed >> 2) + (1 - parity)) & 1
-            return (jammed + 3 * even) >> 2
+            increment = xp.where(_odd(significand >> shift, parity) == word(0), below_one, word(0))
         case _:
             raise AssertionError(f"{rounding} is stochastic")
+    return (significand + increment) >> shift
+
+
+def _odd(integer: Array, parity: int) -> Array:
+    """The last bit of the integer's code."""
+    one = integer.dtype.type(1)
+    return ((integer + one) if parity else integer) & one
 
 
 def round_stochastic(
     significand: Array, shift: Array, rounding: Rounding, xp: Namespace, *, random_bits: Array, random_bit_count: int
 ) -> Array:
-    """``significand / 2^shift`` rounded to an integer with ``n = random_bit_count`` random bits ``r``.
+    """``significand / 2^shift`` rounded with ``n = random_bit_count`` random bits ``r``.
 
     The bits are added at the place of the tick: with ``R = r * 2^(shift - n)``, ``floor(nu * 2^n) + r >= 2^n`` if
     and only if ``rest + R >= 2^shift``. B is A with ``n + 1`` bits and ``2r + 1``; C first rounds the significand
-    to whole ticks, ties to even. Shifts lie in [1, 2^20]; the significand leaves two bits of the word free.
+    to whole ticks, ties to even. The significand leaves the word's top bit free.
     """
     word = significand.dtype.type
-    one, zero = word(1), word(0)
     r, n = random_bits.astype(significand.dtype), random_bit_count
     top = word(8 * significand.dtype.itemsize - 2)
     if rounding is Rounding.STOCHASTIC_B:
-        r, n = (r << one) + one, n + 1
+        r, n = (r << word(1)) + word(1), n + 1
     if rounding is Rounding.STOCHASTIC_C:
-        tick = xp.minimum(xp.maximum(shift, word(n)) - word(n), top)
-        half = (one << tick) >> one
-        odd = (significand >> tick) & one
-        significand = ((significand + xp.where(tick == zero, zero, half - one + odd)) >> tick) << tick
-    significand = significand >> xp.minimum(xp.maximum(shift, top) - top, top)  # what is dropped lies below a tick
-    shift = xp.minimum(shift, top)
-    left = xp.maximum(shift, word(n)) - word(n)
-    right = word(n) - xp.minimum(shift, word(n))
-    return (significand + ((r << left) >> right)) >> shift
+        significand = _to_ticks(significand, xp.minimum(xp.maximum(shift, word(n)) - word(n), top), xp)
+    beyond = xp.maximum(shift, top) - top  # so far, what is dropped at once lies below a tick
+    significand, shift = significand >> xp.minimum(beyond, top), shift - beyond
+    return (significand + ((r << (top - word(n))) >> (top - shift))) >> shift
+
+
+def _to_ticks(significand: Array, tick: Array, xp: Namespace) -> Array:
+    """``significand`` rounded to a multiple of ``2^tick``, ties to even."""
+    one = significand.dtype.type(1)
+    below_half = ((one << tick) - one) >> one
+    odd = (significand >> tick) & xp.minimum(tick, one)  # nothing is added where ticks are finer than the significand
+    return ((significand + below_half + odd) >> tick) << tick

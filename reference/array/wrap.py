@@ -5,7 +5,7 @@ from __future__ import annotations
 from formats import IntSpec
 from reference.array.carrier import INT_DTYPES, Array, Namespace, carry, check_dtype
 from reference.array.conversion import Conversion, nan_code
-from reference.array.rounding import jam, round_jammed, round_stochastic
+from reference.array.rounding import round_shift, round_stochastic
 
 
 def encode_wrapping(
@@ -22,12 +22,12 @@ def encode_wrapping(
     significand = a - ((e - word(1)) << word(f))
     point = word(f + carrier.bias - spec.fraction_bits)  # the exponent field at which significands are integers
     shift = xp.maximum(point, e) - e
+    significand, shift = significand << word(1), shift + word(1)  # a shift of at least one place
     if random_bits is None:
-        jammed = jam(significand << word(2), shift, xp)
-        n = round_jammed(jammed, conversion.rounding, xp, negative=carrier.negative)
+        n = round_shift(significand, shift, conversion.rounding, xp, negative=carrier.negative)
     else:
         drawn = {"random_bits": random_bits, "random_bit_count": conversion.random_bit_count}
-        n = round_stochastic(significand << word(1), shift + word(1), conversion.rounding, xp, **drawn)
+        n = round_stochastic(significand, shift, conversion.rounding, xp, **drawn)
     left = xp.maximum(point, e) - point
     n = xp.where(left < word(spec.bits), n << xp.minimum(left, word(spec.bits)), word(0)).astype(xp.int32)
     code = xp.where(carrier.negative, -n, n) & mask
