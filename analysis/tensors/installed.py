@@ -24,7 +24,7 @@ def default() -> Loaded:
     A weight is a float tensor of at least two dimensions and 4096 elements, so the embeddings and position encodings
     count as well; ``skipped`` lists the rest. The file is checked against a pinned SHA-256 before it is parsed.
 
-    Raises ``ModuleNotFoundError`` if the package is missing and ``ValueError`` if its file is not the pinned one.
+    Raises ``FileNotFoundError`` if the package is missing and ``ValueError`` if its file is not the pinned one.
     Source: Radford et al., Robust speech recognition via large-scale weak supervision, arXiv 2212.04356 (weights: MIT).
     """
     path = _find()
@@ -41,7 +41,7 @@ def _find() -> Path:
     try:
         path = Path(str(metadata.distribution(PACKAGE).locate_file(MEMBER)))
     except metadata.PackageNotFoundError:
-        raise ModuleNotFoundError(f"the default tensors come from {PACKAGE}; {REMEDY}") from None
+        raise FileNotFoundError(f"the default tensors come from {PACKAGE}; {REMEDY}") from None
     if not path.is_file():
         raise ValueError(f"{PACKAGE} is installed, but {path} is missing; re-{REMEDY}")
     return path

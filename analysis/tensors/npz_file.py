@@ -20,6 +20,7 @@ from analysis.tensors.tensor import Skipped, Tensor, Wanted
 
 #: an archive may unpack to this many bytes, or to this many times its own size if that is more
 _UNPACKED_BYTES, _UNPACKED_RATIO = 1 << 28, 32
+PICKLE = "is a pickle, which can run any program when it is loaded; where you trust it, convert it to safetensors"
 _FLOATS = ("float16", "float32", "float64")
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, OverflowError, RuntimeError, ValueError)
 
@@ -32,6 +33,7 @@ def read(path: Path, wanted: Wanted) -> Iterator[Tensor | Skipped]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            _check_members(archive.namelist())
             _check_sizes(archive, path)
             for info in archive.infolist():
                 name = info.filename.removesuffix(".npy")
@@ -41,10 +43,16 @@ def read(path: Path, wanted: Wanted) -> Iterator[Tensor | Skipped]:
         raise ValueError(f"{path} is no usable .npz archive: {error}") from error
 
 
-def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
-    names = archive.namelist()
-    if len(set(names)) < len(names):
+def _check_members(members: list[str]) -> None:
+    if any(member.split("/")[-1] == "data.pkl" for member in members):
+        raise ValueError(f"it holds data.pkl, so it {PICKLE}")
+    if not any(member.endswith(".npy") for member in members):
+        raise ValueError("none of its members is a .npy file")
+    if len(set(members)) < len(members):
         raise ValueError("two members have one name")
+
+
+def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
     unpacked, packed = sum(info.file_size for info in archive.infolist()), path.stat().st_size
     if unpacked > max(_UNPACKED_BYTES, _UNPACKED_RATIO * packed):
         raise ValueError(
@@ -58,10 +66,19 @@ def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: Pat
         return Skipped(name=info.filename, reason="not a .npy member")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{name!r} is packed by method {info.compress_type}; accepted: stored, deflated")
-    values = _array(archive.read(info), name)
+    values = _array(_content(archive, info), name)
     if values.dtype.name in _FLOATS:
         return Tensor(name=name, values=values.astype(values.dtype.newbyteorder("="), copy=False), source=str(path))
     return Skipped(name=name, reason=f"dtype {values.dtype}, not one of {', '.join(_FLOATS)}")
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """The member's bytes; a read of a stated length unpacks no more than that, and checks the CRC at its end."""
+    with archive.open(info) as member:
+        data = member.read(info.file_size)
+    if len(data) < info.file_size:
+        raise ValueError(f"{info.filename!r} has {len(data)} of the {info.file_size} bytes that it should have")
+    return data
 
 
 def _array(data: bytes, name: str) -> NDArray[Any]:

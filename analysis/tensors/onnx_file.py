@@ -44,7 +44,7 @@ def read(path: Path, wanted: Wanted) -> Iterator[Tensor | Skipped]:
         raise ValueError(f"{path} is not a valid ONNX model: its graph, ir_version or opset_import is missing")
     entries = list(_graph(model.graph, ""))
     for function in model.functions:
-        entries += _nodes(function.node, f"{function.domain}:{function.name}/")
+        entries += _nodes(function.node, f"{_text(function.domain)}:{_text(function.name)}/")
     for name, count in Counter(name for name, _ in entries).items():
         if count > 1:
             raise ValueError(f"{path} is not a valid ONNX model: {count} tensors are called {name!r}")
@@ -53,22 +53,29 @@ def read(path: Path, wanted: Wanted) -> Iterator[Tensor | Skipped]:
             yield _entry(name, content, path)
 
 
+def _text(field: object) -> str:
+    """A name; protobuf hands out bytes where it is not UTF-8."""
+    if not isinstance(field, str):
+        raise ValueError(f"the ONNX model is damaged: a name that is not UTF-8, {field!r}")
+    return field
+
+
 def _graph(graph: GraphProto, outer: str) -> Iterator[tuple[str, _Content]]:
     for tensor in graph.initializer:
-        yield outer + tensor.name, tensor
+        yield outer + _text(tensor.name), tensor
     for sparse in graph.sparse_initializer:
-        yield outer + sparse.values.name, "a sparse tensor"
+        yield outer + _text(sparse.values.name), "a sparse tensor"
     yield from _nodes(graph.node, outer)
 
 
 def _nodes(nodes: Iterable[NodeProto], outer: str) -> Iterator[tuple[str, _Content]]:
     for node in nodes:
-        name = outer + (node.output[0] if node.output else node.name)
+        name = outer + _text(node.output[0] if node.output else node.name)
         for attribute in node.attribute:
             if node.op_type == "Constant":
                 yield name, _constant(attribute)
             for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                yield from _graph(graph, f"{name}/{attribute.name}/")
+                yield from _graph(graph, f"{name}/{_text(attribute.name)}/")
 
 
 def _constant(attribute: AttributeProto) -> _Content:
@@ -80,7 +87,7 @@ def _constant(attribute: AttributeProto) -> _Content:
         case "value_floats":
             return np.array(attribute.floats, np.float32)
         case other:
-            return f"a Constant of {other}"
+            return f"a Constant of {_text(other)}"
 
 
 def _entry(name: str, content: _Content, path: Path) -> Tensor | Skipped:
