@@ -43,7 +43,7 @@ def provenance(packages: Iterable[str] = PACKAGES) -> dict[str, Any]:
     """Date, machine and versions."""
     import jax
 
-    devices: Any = jax.devices()  # pyright: ignore[reportUnknownMemberType]
+    devices: Any = jax.devices()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
