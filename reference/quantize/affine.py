@@ -14,7 +14,7 @@ from reference.array import codec, decode
 from reference.array.carrier import Array, Namespace
 from reference.array.conversion import Conversion, conversion
 from reference.quantize.recipe import Recipe
-from reference.quantize.scale import Parameters, Scheme
+from reference.quantize.scale import Mapping, Parameters
 
 
 def to_grid(x: Array, groups: Parameters, made: Recipe, xp: Namespace) -> tuple[Array, Array]:
@@ -24,11 +24,11 @@ def to_grid(x: Array, groups: Parameters, made: Recipe, xp: Namespace) -> tuple[
     rounded to that dtype, where it does not fit; the quotient, then, once from its exact value to the format.
     """
     scale, shift = groups.scale.astype(x.dtype), groups.shift.astype(x.dtype)
-    centred = made.scheme is Scheme.ASYMMETRIC and not made.has_zero_point
-    quotient = (x - shift if centred else x) / scale
-    target = _wider(made.spec) if made.has_zero_point else made.spec
+    has_zero_point = made.mapping is Mapping.ZERO_POINT
+    quotient = (x - shift if made.mapping.has_offset else x) / scale
+    target = _wider(made.spec) if has_zero_point else made.spec
     value = decode.decode(codec.encode(quotient, request(made, target), xp), target, xp).astype(x.dtype)
-    if made.has_zero_point:
+    if has_zero_point:
         least, largest = made.bounds
         value = xp.clip(value, least - shift, largest - shift)
     return quotient, value
@@ -37,8 +37,7 @@ def to_grid(x: Array, groups: Parameters, made: Recipe, xp: Namespace) -> tuple[
 def from_grid(value: Array, groups: Parameters, made: Recipe) -> Array:
     """``s * value``, which is exact, plus the offset of an asymmetric float format."""
     product = groups.scale.astype(value.dtype) * value
-    centred = made.scheme is Scheme.ASYMMETRIC and not made.has_zero_point
-    return product + groups.shift.astype(value.dtype) if centred else product
+    return product + groups.shift.astype(value.dtype) if made.mapping.has_offset else product
 
 
 def request(made: Recipe, target: Format) -> Conversion:

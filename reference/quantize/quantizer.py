@@ -14,7 +14,7 @@ from reference.codec import Codes, as_values
 from reference.quantize.affine import from_grid, request, to_grid
 from reference.quantize.granularity import Granularity, parse_granularity
 from reference.quantize.recipe import Recipe
-from reference.quantize.scale import Parameters, ScaleRule, parameters, shrink_factors
+from reference.quantize.scale import Mapping, Parameters, ScaleRule, parameters, shrink_factors, unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ def dequantize(quantized: Quantized) -> NDArray[np.floating[Any]]:
     starts = quantized.granularity.starts(codes.shape)
     groups = _spread(Parameters(scale=quantized.scale, shift=quantized.shift), starts, codes.size)
     value = decode.decode(codes.reshape(-1), made.spec, np).astype(quantized.dtype)
-    if made.has_zero_point:
+    if made.mapping is Mapping.ZERO_POINT:
         value = value - groups.shift.astype(value.dtype)
     return from_grid(value, groups, made).reshape(codes.shape)
 
@@ -90,7 +90,16 @@ def _refuse_values(values: NDArray[Any]) -> None:
 def _parameters(flat: NDArray[Any], starts: NDArray[np.int64], made: Recipe, shrink: float) -> Parameters:
     low = np.minimum.reduceat(flat, starts).astype(np.float64)
     high = np.maximum.reduceat(flat, starts).astype(np.float64)
-    return parameters(low, high, np.float64(shrink), made.spec, made.scheme, made.scale_format, np)
+    return parameters(
+        low,
+        high,
+        np.float64(shrink),
+        kind=made.mapping,
+        bounds=made.bounds,
+        unit=unit(made.spec),
+        scale_format=made.scale_format,
+        xp=np,
+    )
 
 
 def _search(flat: NDArray[Any], starts: NDArray[np.int64], made: Recipe) -> Parameters:
@@ -118,7 +127,7 @@ def _spread(groups: Parameters, starts: NDArray[np.int64], size: int) -> Paramet
 
 def _codes(flat: NDArray[Any], groups: Parameters, made: Recipe) -> Codes:
     quotient, value = to_grid(flat, groups, made, np)
-    if not made.has_zero_point:
+    if made.mapping is not Mapping.ZERO_POINT:
         return codec.encode(quotient, request(made, made.spec), np)
     assert isinstance(made.spec, IntSpec)
     integer = ((value + groups.shift) * (1 << made.spec.fraction_bits)).astype(np.int64)

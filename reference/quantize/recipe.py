@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from formats import FloatSpec, Format, IntSpec, NanRule, Rounding, Saturation, get, parse_enum
+from formats import FloatSpec, Format, NanRule, Rounding, Saturation, get, parse_enum
 from reference.array.conversion import conversion
-from reference.quantize.scale import Scheme, bounds
+from reference.quantize.scale import Mapping, Scheme, bounds, mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +28,15 @@ class Recipe:
         return bounds(self.spec)
 
     @property
-    def has_zero_point(self) -> bool:
-        """Whether groups carry an integer zero point."""
-        return self.scheme is Scheme.ASYMMETRIC and isinstance(self.spec, IntSpec)
+    def mapping(self) -> Mapping:
+        """What the scheme means for the format."""
+        return mapping(self.spec, self.scheme)
 
     @property
     def group_bits(self) -> int:
         """Bits that a group costs besides its codes: the scale, and a zero point (as wide as a code) or offset."""
-        if self.scheme is Scheme.SYMMETRIC:
-            return self.scale_format.bits
-        return self.scale_format.bits + (self.spec.bits if self.has_zero_point else self.scale_format.bits)
+        shift = {Mapping.SCALE: 0, Mapping.ZERO_POINT: self.spec.bits}.get(self.mapping, self.scale_format.bits)
+        return self.scale_format.bits + shift
 
     def working_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
         """float32 if quotients are rounded once through it (`reference.quantize.affine` says when), else float64."""
@@ -98,7 +97,7 @@ def refusal(made: Recipe) -> str:
         return "unsigned: symmetric scaling would clamp every negative number to 0"
     if symmetric and made.bounds[1] <= 0:
         return "has no positive value"
-    if made.has_zero_point and made.saturation is not Saturation.SAT_FINITE:
+    if made.mapping is Mapping.ZERO_POINT and made.saturation is not Saturation.SAT_FINITE:
         return f"saturation={made.saturation.value} does not go with a zero point; use sat_finite"
     return ""
 

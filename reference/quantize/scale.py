@@ -38,9 +38,37 @@ class ScaleRule(enum.Enum):
     MSE = "mse"
 
 
+class Mapping(enum.Enum):
+    """What a scheme means for a kind of format."""
+
+    SCALE = "scale"  #: symmetric: a scale alone
+    ZERO_POINT = "zero_point"  #: asymmetric integers
+    MIDDLE = "middle"  #: asymmetric floats: the offset is the middle of the range
+    LOWEST = "lowest"  #: asymmetric floats without a sign: the offset is the lowest value
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether an offset is subtracted before the scale divides."""
+        return self in (Mapping.MIDDLE, Mapping.LOWEST)
+
+
+def mapping(spec: Format, scheme: Scheme) -> Mapping:
+    """The mapping of a scheme onto a format.
+
+    >>> from formats import get
+    >>> mapping(get("uint4"), Scheme.ASYMMETRIC)
+    <Mapping.ZERO_POINT: 'zero_point'>
+    """
+    if scheme is Scheme.SYMMETRIC:
+        return Mapping.SCALE
+    if isinstance(spec, FloatSpec):
+        return Mapping.MIDDLE if spec.signed else Mapping.LOWEST
+    return Mapping.ZERO_POINT
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """Scale and shift of groups; ``shift`` is ``u * z`` (integers), ``o`` (floats), or 0 in the symmetric scheme."""
+    """Scale and shift of groups; ``shift`` is ``u * z`` (`Mapping.ZERO_POINT`), ``o`` (offsets) or 0."""
 
     scale: Array
     shift: Array
@@ -75,37 +103,50 @@ def bounds(spec: Format) -> tuple[float, float]:
     return spec.minimum / (1 << spec.fraction_bits), spec.maximum / (1 << spec.fraction_bits)
 
 
+def unit(spec: Format) -> float:
+    """The unit ``u`` of an integer format; 1 for floats, which have none."""
+    return 1.0 if isinstance(spec, FloatSpec) else 2.0**-spec.fraction_bits
+
+
 def parameters(
-    low: Array, high: Array, shrink: Array, spec: Format, scheme: Scheme, scale_format: Format, xp: Namespace
+    low: Array,
+    high: Array,
+    shrink: Array,
+    *,
+    kind: Mapping,
+    bounds: tuple[Array, Array],
+    unit: Array,
+    scale_format: Format,
+    xp: Namespace,
 ) -> Parameters:
     """Scale and shift from the least and greatest value of each group (float64) and shrink factors; all broadcast.
 
-    With ``M`` the largest finite value of the format and ``up`` rounding toward positive into ``scale_format``, so
-    that nothing inside the range leaves the format:
+    ``bounds`` and ``unit`` are those of the format. With ``[m, M] = bounds``, and ``up`` rounding toward positive into
+    ``scale_format``, so that nothing inside the range leaves the format:
 
-    * symmetric: ``s = up(shrink * max(|low|, |high|) / M)``;
-    * asymmetric integers, ``[low, high]`` first extended to hold 0: ``s = up(shrink * (high - low) / (u * (qmax -
-      qmin)))``, ``z = qmin - shrink * low / (s * u)`` rounded half to even and clamped to ``[qmin, qmax]``;
-    * asymmetric floats: ``o`` is the middle ``(low + high) / 2`` to nearest even in ``scale_format``, ``s = up(shrink *
-      max(high - o, o - low) / M)``; without a sign ``o`` is ``low`` rounded down, ``s = up(shrink * (high - o) / M)``.
+    * SCALE: ``s = up(shrink * max(|low|, |high|) / M)``;
+    * ZERO_POINT, with ``[low, high]`` first extended to hold 0: ``s = up(shrink * (high - low) / (M - m))`` and ``z =
+      (m - shrink * low / s) / u``, rounded half to even, clamped to the integers of the format;
+    * MIDDLE: ``o = (low + high) / 2`` to nearest even in ``scale_format``; ``s = up(shrink * max(high -
+      o, o - low) / M)``;
+    * LOWEST: ``o = low`` rounded down into ``scale_format``, ``s = up(shrink * (high - o) / M)``.
 
-    A group without extent (all zeros; all equal to the offset) has ``s = 1``. Scales and offsets come as float32.
+    A group without extent (all zeros; all equal to the offset) has ``s = 1``. Scales and shifts come as float32.
     """
-    least, largest = bounds(spec)
-    if scheme is Scheme.SYMMETRIC:
+    least, largest = bounds
+    if kind is Mapping.SCALE:
         scale = _scale(shrink * xp.maximum(xp.abs(low), xp.abs(high)) / largest, scale_format, xp)
         return Parameters(scale=scale, shift=xp.zeros_like(scale))
-    if isinstance(spec, FloatSpec):
-        way = Rounding.NEAREST_TIES_TO_EVEN if spec.signed else Rounding.TOWARD_NEGATIVE
-        offset = _store((low + high) / 2 if spec.signed else low, scale_format, way, xp)
-        extent = xp.maximum(high - offset, offset - low if spec.signed else 0.0)
-        scale = _scale(shrink * extent / largest, scale_format, xp)
-        return Parameters(scale=scale, shift=xp.broadcast_to(offset, scale.shape))
-    low, high = shrink * xp.minimum(low, 0.0), shrink * xp.maximum(high, 0.0)
-    scale = _scale((high - low) / (largest - least), scale_format, xp)
-    unit = 2.0**-spec.fraction_bits
-    zero = xp.clip(xp.rint(spec.minimum - low / (scale.astype(xp.float64) * unit)), spec.minimum, spec.maximum)
-    return Parameters(scale=scale, shift=(zero * unit).astype(xp.float32))
+    if kind is Mapping.ZERO_POINT:
+        low, high = shrink * xp.minimum(low, 0.0), shrink * xp.maximum(high, 0.0)
+        scale = _scale((high - low) / (largest - least), scale_format, xp)
+        zero = xp.rint((least - low / scale.astype(xp.float64)) / unit)
+        return Parameters(scale=scale, shift=(xp.clip(zero, least / unit, largest / unit) * unit).astype(xp.float32))
+    way = Rounding.NEAREST_TIES_TO_EVEN if kind is Mapping.MIDDLE else Rounding.TOWARD_NEGATIVE
+    offset = _store((low + high) / 2 if kind is Mapping.MIDDLE else low, scale_format, way, xp)
+    extent = xp.maximum(high - offset, offset - low)
+    scale = _scale(shrink * extent / largest, scale_format, xp)
+    return Parameters(scale=scale, shift=xp.broadcast_to(offset, scale.shape))
 
 
 def _scale(quotient: Array, scale_format: Format, xp: Namespace) -> Array:
