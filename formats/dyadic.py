@@ -11,7 +11,9 @@ if TYPE_CHECKING:  # the fractions module would be most of what importing format
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dyadic:
-    """The number ``multiplier / 2^shift``.
+    """The number ``multiplier / 2^shift``, with ``0 <= multiplier < 2^31`` and ``0 <= shift <= 62``.
+
+    So the product with an int32 is below 2^62 in magnitude. Zero, and values of one number with several pairs, exist.
 
     >>> Dyadic(multiplier=3, shift=2).value
     Fraction(3, 4)
@@ -21,6 +23,9 @@ class Dyadic:
     shift: int
 
     def __post_init__(self) -> None:
+        for name, number in (("multiplier", self.multiplier), ("shift", self.shift)):
+            if not isinstance(number, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"{name}={number!r} must be an int, not {type(number).__name__}")
         if not 0 <= self.multiplier < 1 << 31:
             raise ValueError(f"multiplier={self.multiplier} must lie in [0, 2^31)")
         if not 0 <= self.shift <= 62:
@@ -45,17 +50,25 @@ class DyadicSpec:
 
     name: str
     multiplier_bits: int
+    #: where the facts come from
     source: str
 
-    def nearest(self, ratio: Fraction) -> Dyadic:
-        """The nearest number to ``0 < ratio``, halves up; a carry to ``2^n`` halves ``b`` and lowers ``c``.
+    def __post_init__(self) -> None:
+        if not 1 <= self.multiplier_bits <= 31:
+            raise ValueError(f"DyadicSpec {self.name!r}: multiplier_bits={self.multiplier_bits} must lie in 1..31")
 
-        Raises ``ValueError`` where ``c`` would leave ``[0, 62]``.
+    def nearest(self, ratio: Fraction | float) -> Dyadic:
+        """The nearest number to ``ratio > 0`` (floats are taken exactly), halves up.
+
+        ``b`` is rounded for the ``c`` that puts ``ratio * 2^c`` in ``[2^(n-1), 2^n)``; where it carries to ``2^n``,
+        ``b`` is halved and ``c`` lowered. Raises ``ValueError`` where the ratio is not positive and finite, or ``c``
+        would leave ``[0, 62]``.
         """
         from fractions import Fraction
 
-        if ratio <= 0:
-            raise ValueError(f"ratio={ratio} must be positive")
+        if not 0 < ratio < float("inf"):
+            raise ValueError(f"ratio={ratio} must be positive and finite")
+        ratio = Fraction(ratio)
         exponent = ratio.numerator.bit_length() - ratio.denominator.bit_length()
         if ratio >= Fraction(2) ** exponent:
             exponent += 1  # now 2^(exponent-1) <= ratio < 2^exponent
@@ -63,11 +76,13 @@ class DyadicSpec:
         multiplier = (ratio * Fraction(2) ** shift + Fraction(1, 2)).__floor__()
         if multiplier == 1 << self.multiplier_bits:
             multiplier, shift = multiplier // 2, shift - 1
+        if not 0 <= shift <= 62:
+            raise ValueError(f"ratio={float(ratio):.6g} needs shift={shift} in {self.name}, which must lie in [0, 62]")
         return Dyadic(multiplier=multiplier, shift=shift)
 
 
 HAWQ_V3 = DyadicSpec(
     name="hawq_v3",
     multiplier_bits=31,
-    source="HAWQ-V3, arXiv 2011.10680, batch_frexp in the official code (Zhen-Dong/HAWQ); the carry follows its TVM fork",
+    source="HAWQ-V3, arXiv 2011.10680; batch_frexp in its code (Zhen-Dong/HAWQ); the carry follows its TVM fork",
 )
