@@ -8,7 +8,21 @@
 from kernels_ref.codec import decode, encode
 from kernels_ref.contract import EncodeContract, encode_contract
 from kernels_ref.gradient import Gradient, round_to
+from kernels_ref.packing import pack, unpack
 from kernels_ref.report import Report
+from kernels_ref.requantise import requantise
 from kernels_ref.verifier import verify
 
-__all__ = ["EncodeContract", "Gradient", "Report", "decode", "encode", "encode_contract", "round_to", "verify"]
+__all__ = [
+    "EncodeContract",
+    "Gradient",
+    "Report",
+    "decode",
+    "encode",
+    "encode_contract",
+    "pack",
+    "requantise",
+    "round_to",
+    "unpack",
+    "verify",
+]

@@ -7,5 +7,7 @@ array([0.0625], dtype=float32)
 
 from reference import exact
 from reference.codec import decode, encode, round_to
+from reference.packing import pack, unpack
+from reference.requantise import requantise
 
-__all__ = ["decode", "encode", "exact", "round_to"]
+__all__ = ["decode", "encode", "exact", "pack", "requantise", "round_to", "unpack"]
