@@ -44,7 +44,11 @@ def entries_for(peer: Peer, fmt: str, source: str) -> list[Disagreement]:
     return [
         entry
         for entry in TABLE
-        if entry.applies and peer.name in entry.peers and fmt in entry.formats and source in entry.sources
+        if entry.applies
+        and peer.name in entry.peers
+        and fmt in entry.formats
+        and source in entry.sources
+        and entry.draws(peer.policy[fmt])
     ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from packaging.specifiers import SpecifierSet
-from peers.adapters.peer import Codes
+from peers.adapters.peer import Codes, Policy
 from peers.case import Case, Mask
 
 
@@ -28,7 +28,8 @@ class Disagreement:
 
     ``where(case)`` marks the inputs, ``says(case)`` gives the peers' codes there; both are checked for every peer,
     format and source dtype listed. ``about_nan`` entries are about which NaN code is produced, others take all NaNs
-    as equal. ``jax`` is a version specifier for what has changed between releases.
+    as equal. ``jax`` is a version specifier for what has changed between releases; ``draws`` picks among the random bits
+    of a stochastic rounding.
     """
 
     peers: tuple[str, ...]
@@ -44,6 +45,7 @@ class Disagreement:
     link: str = ""
     about_nan: bool = False
     jax: str = ""
+    draws: Callable[[Policy], bool] = lambda policy: True
 
     @property
     def applies(self) -> bool:

@@ -62,6 +62,11 @@ def any_nan(case: Case) -> Mask:
     return case.is_nan
 
 
+def any_result(case: Case) -> Mask:
+    """Everything, where only the results are in question."""
+    return np.ones(case.values.shape, bool)
+
+
 def infinite(case: Case) -> Mask:
     return np.isinf(case.doubles)
 

@@ -125,7 +125,7 @@ P3109_PEERS = tuple(
 STOCHASTIC_PEERS = tuple(
     _arrays(
         Policy(rounding=rounding, saturation=Saturation.SAT_FINITE, random_bits=bits, random_bit_count=count),
-        ("float8_e4m3fn", "Binary8p3se", "Binary6p3uf", "float4_e2m1fn"),
+        ("float8_e4m3fn", "Binary8p3se", "Binary4p2sf", "float4_e2m1fn"),
         ("float64",),
     )
     for rounding in (Rounding.STOCHASTIC_A, Rounding.STOCHASTIC_B, Rounding.STOCHASTIC_C)
