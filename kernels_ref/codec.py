@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,7 @@ def encode(
     >>> encode(jnp.array([1.0, 500.0]), "float8_e4m3fn", rounding="nearest_ties_to_even", saturation="sat_finite")
     Array([ 56, 126], dtype=uint8)
     """
-    request = conversion(fmt, rounding=rounding, saturation=saturation, nan=nan, random_bit_count=random_bit_count)
+    request, run = _encoder(fmt, rounding, saturation, nan, random_bit_count)
     values = as_jax(x)
     traced = isinstance(values, Tracer)
     if needs_nan_rule(request) and values.dtype.kind not in "iu":
@@ -51,14 +52,14 @@ def encode(
     if not request.rounding.is_stochastic:
         if random_bits is not None:
             raise ValueError(f"random_bits mean nothing for rounding={request.rounding.value!r}")
-        return _encode(values, request)
+        return run(values)
     if values.dtype.name in ("int32", "uint32") and not _x64():
         raise TypeError("stochastic rounding of 32-bit integers needs 64-bit words: enable jax_enable_x64")
     if random_bits is None or not isinstance(random_bits, Tracer):
         random_bits = check_random_bits(
             None if random_bits is None else np.asarray(random_bits), request.random_bit_count, values.shape
         )
-    return _encode(values, request, jnp.asarray(random_bits))  # pyright: ignore[reportUnknownMemberType]
+    return run(values, jnp.asarray(random_bits))  # pyright: ignore[reportUnknownMemberType]
 
 
 def decode(codes: ArrayLike, fmt: str | Format) -> Array:
@@ -69,27 +70,45 @@ def decode(codes: ArrayLike, fmt: str | Format) -> Array:
     >>> decode(jnp.array([0x38, 0x7E], jnp.uint8), "float8_e4m3fn")
     Array([  1., 448.], dtype=float32)
     """
-    spec = get(fmt)
+    spec, wide, run = _decoder(fmt)
     values = as_jax(codes)
     if values.dtype.kind not in "iu":
         raise TypeError(f"codes must be integers, not {values.dtype.name}; view a narrow dtype as uint8 first")
-    if values.dtype.itemsize * 8 > spec.bits and not isinstance(values, Tracer):
+    traced = isinstance(values, Tracer)
+    if values.dtype.itemsize * 8 > spec.bits and not traced:
         refuse_codes(np.asarray(values), spec)
-    if array_decode.target(spec).name == "float64" and not _x64():
+    if wide and not _x64():
         raise TypeError(f"{spec.name} decodes to float64: enable jax_enable_x64")
-    return _decode(values, spec)
+    return run(values)
 
 
-def _encode_array(x: Array, request: Conversion, random_bits: Array | None = None) -> Array:
-    return codec.encode(x, request, jnp, random_bits)
+@functools.lru_cache(maxsize=1024)
+def _encoder(
+    fmt: str | Format,
+    rounding: Rounding | str,
+    saturation: Saturation | str,
+    nan: NanRule | str | None,
+    random_bit_count: int | None,
+) -> tuple[Conversion, Callable[..., Array]]:
+    """The checked request and its compiled function of values and random bits."""
+    request = conversion(fmt, rounding=rounding, saturation=saturation, nan=nan, random_bit_count=random_bit_count)
+
+    def run(x: Array, random_bits: Array | None = None) -> Array:
+        return codec.encode(x, request, jnp, random_bits)
+
+    return request, jax.jit(run)  # pyright: ignore[reportUnknownMemberType]
 
 
-def _decode_array(codes: Array, spec: Format) -> Array:
-    return array_decode.decode(codes, spec, jnp)
+@functools.lru_cache(maxsize=1024)
+def _decoder(fmt: str | Format) -> tuple[Format, bool, Callable[[Array], Array]]:
+    """The format, whether its values need float64, and its compiled function of codes."""
+    spec = get(fmt)
 
+    def run(codes: Array) -> Array:
+        return array_decode.decode(codes, spec, jnp)
 
-_encode: Callable[..., Array] = jax.jit(_encode_array, static_argnums=1)  # pyright: ignore[reportUnknownMemberType]
-_decode: Callable[..., Array] = jax.jit(_decode_array, static_argnums=1)  # pyright: ignore[reportUnknownMemberType]
+    wide = array_decode.target(spec).name == "float64"
+    return spec, wide, jax.jit(run)  # pyright: ignore[reportUnknownMemberType]
 
 
 def as_jax(x: ArrayLike) -> Array:

@@ -18,6 +18,16 @@ class Binary:
     #: exponent of the smallest subnormal
     least: int
 
+    @property
+    def infinity(self) -> int:
+        """The pattern of infinity."""
+        return (2 * self.bias + 1) << self.fraction_bits
+
+    @property
+    def nan(self) -> int:
+        """The pattern of the quiet NaN without payload."""
+        return self.infinity | 1 << (self.fraction_bits - 1)
+
 
 BINARY32 = Binary(name="float32", fraction_bits=23, bias=127, least=-149)
 BINARY64 = Binary(name="float64", fraction_bits=52, bias=1023, least=-1074)
@@ -42,6 +52,8 @@ def decode(codes: Array, spec: Format, xp: Namespace) -> Array:
     """Values of ``codes`` (any unsigned dtype, any shape) as float32 where that is exact, else float64."""
     binary = target(spec)
     word = xp.int32 if binary is BINARY32 else xp.int64
+    if spec.signed and spec.bits == 8:
+        codes = codes.astype(xp.int8)  # widening then spreads the sign over the upper bits at no cost
     c = codes.astype(word)
     bits = _int_bits(c, spec, binary, xp) if isinstance(spec, IntSpec) else _float_bits(c, spec, binary, xp)
     return bits.view(getattr(xp, binary.name))
@@ -50,7 +62,7 @@ def decode(codes: Array, spec: Format, xp: Namespace) -> Array:
 def _int_bits(c: Array, spec: IntSpec, binary: Binary, xp: Namespace) -> Array:
     if not spec.has_zero:
         n = 1 - 2 * c
-    elif spec.signed:
+    elif spec.signed and spec.bits != 8:
         half = 1 << (spec.bits - 1)
         n = (c ^ half) - half
     else:
@@ -62,7 +74,7 @@ def _int_bits(c: Array, spec: IntSpec, binary: Binary, xp: Namespace) -> Array:
 
 
 def _float_bits(c: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Array:
-    f, t = binary.fraction_bits, spec.fraction_bits
+    f, t, width = binary.fraction_bits, spec.fraction_bits, 8 * c.dtype.itemsize
     magnitude = c & ((1 << spec.magnitude_bits) - 1)
     rebias = binary.bias - spec.bias  # exponent field of the target minus that of the source
     bits = (magnitude << (f - t)) + (rebias << f)
@@ -71,18 +83,32 @@ def _float_bits(c: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Arr
         bits = _through_subnormals(magnitude, bits, spec, binary, xp)
     elif spec.has_zero:
         bits = xp.minimum(bits, _subnormal_bits(bits, spec, binary, xp))
-    infinity = (2 * binary.bias + 1) << f
-    is_nan = None
-    if spec.has_infinity:
-        bits = xp.where(magnitude == spec.max_code + 1, infinity, bits)
-    if spec.nan is Nan.ABOVE:
-        is_nan = magnitude > spec.max_code + spec.has_infinity
-    elif spec.nan is Nan.NEGATIVE_ZERO:
-        is_nan = c == spec.sign_code
+    bits = _special_bits(magnitude, bits, spec, binary, xp)
     if spec.signed:
-        bits = bits | ((c >> (spec.bits - 1)) << (8 * c.dtype.itemsize - 1))
-    quiet = infinity | 1 << (f - 1)
-    return bits if is_nan is None else xp.where(is_nan, quiet, bits)
+        sign = c if spec.bits == 8 else c << (width - spec.bits)
+        bits = bits | (sign & -(1 << (width - 1)))
+        if spec.nan is Nan.NEGATIVE_ZERO:  # elsewhere -0 is a number
+            bits = xp.where(bits == -(1 << (width - 1)), binary.nan, bits)
+    return bits
+
+
+def _special_bits(magnitude: Array, bits: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Array:
+    """``bits`` with infinity and NaNs in the places of the codes above ``max_code``.
+
+    Patterns grow with the code, so that they tell its place as well, and a comparison of whole words is cheaper than
+    one of codes; but where the codes reach beyond the target's exponents, or the maximum is subnormal, the code does.
+    """
+    f, t = binary.fraction_bits, spec.fraction_bits
+    rebias = binary.bias - spec.bias
+    fields = (spec.max_code >> t, ((1 << spec.magnitude_bits) - 1) >> t)
+    place, top, step = magnitude, spec.max_code, 1
+    if fields[0] >= 1 and fields[0] + rebias >= 1 and fields[1] + rebias <= 2 * binary.bias + 1:
+        place, top, step = bits, (spec.max_code << (f - t)) + (rebias << f), 1 << (f - t)
+    if spec.nan is Nan.ABOVE:
+        bits = xp.where(place > top + step * spec.has_infinity, binary.nan, bits)
+    if spec.has_infinity:
+        bits = xp.where(place == top + step, binary.infinity, bits)
+    return bits
 
 
 def _subnormal_bits(bits: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Array:
