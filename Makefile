@@ -1,0 +1,51 @@
+# Two commands do everything, each from an empty folder: `make compare` and `make test`.
+# PYTHON picks another interpreter (3.11 or newer), VENV another place for its environment.
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= auto
+BIN := $(VENV)/bin
+
+.PHONY: compare test test-torch lint notebooks bench sweep clean
+
+compare: $(VENV)/.compare  ## the main job: every narrow format on the weights of a real network
+	$(BIN)/assay compare
+
+test: $(VENV)/.test  ## everything that a CPU can prove in minutes
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+test-torch: $(VENV)/.torch  ## PyTorch as one more peer (Python 3.11; elsewhere it may download gigabytes of CUDA)
+	$(BIN)/python -m pytest tests/peers -k torch
+
+lint: $(VENV)/.test  ## style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+notebooks: $(VENV)/.test  ## run every notebook from top to bottom
+	$(BIN)/python -m pytest notebooks --nbmake --nbmake-timeout=300 -n 0
+
+bench: $(VENV)/.test  ## ratios against peers and ceilings, a few formats
+	$(BIN)/python benchmarks/codec.py --quick
+
+sweep: $(VENV)/.test  ## the whole proof, hours; Ctrl-C and run again to resume
+	$(BIN)/assay sweep --record benchmarks/records/sweep.json
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.compare: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --group models --editable .
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --group dev --group peers --group models --editable .
+	touch $@ $(VENV)/.compare
+
+$(VENV)/.torch: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --group peers-torch
+	touch $@
+
+clean:
+	rm -rf $(VENV) out build dist .pytest_cache .ruff_cache .hypothesis

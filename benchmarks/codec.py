@@ -1,0 +1,193 @@
+"""Speed of encode and decode on this CPU, as ratios against peers and ceilings measured in the same run.
+
+    python benchmarks/codec.py                # every registered format of at most 8 bits; about 20 minutes
+    python benchmarks/codec.py --quick        # a few formats; about 2 minutes
+    python benchmarks/codec.py --record benchmarks/records/cpu_codec.json
+
+The peer is ml_dtypes' ``astype``; the ceilings are XLA's bare conversions float32 -> uint8 and uint8 -> float32, which
+read and write the same bytes. ``--strict`` makes the exit status 1 if a ratio misses its target.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from timing import side_by_side
+
+import formats
+import kernels_ref
+import reference
+from analysis.evidence import write
+from analysis.sweep import Cell, run
+from formats import Rounding, Saturation
+
+QUICK = ("float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "float6_e3m2fn", "float4_e2m1fn", "Binary8p3se", "int8")
+SMALL, LARGE = 1 << 20, 1 << 24
+RNE: dict[str, Any] = {"rounding": "nearest_ties_to_even", "saturation": "sat_finite", "nan": "zero"}
+
+
+@dataclass(frozen=True)
+class Result:
+    what: str
+    against: str
+    ratio: float
+    target: float
+
+    @property
+    def reached(self) -> bool:
+        return self.ratio >= self.target
+
+
+def main() -> int:
+    options = arguments()
+    names = QUICK if options.quick else tuple(n for n in formats.names() if formats.get(n).bits <= 8)
+    results: list[Result] = []
+    for result in measurements(names, options):
+        results.append(result)
+        print(f"{result.what:58} {result.ratio:7.2f} of {result.against}", file=sys.stderr, flush=True)
+    show(results)
+    missed = [r for r in results if not r.reached]
+    if options.record:
+        write(options.record, {"quick": options.quick, "missed": len(missed), "results": [asdict(r) for r in results]})
+    return 1 if missed and options.strict else 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few formats instead of all")
+    parser.add_argument("--seconds", type=float, default=1.0, help="time for each comparison")
+    parser.add_argument("--record", type=Path, help="write the results here, JSON")
+    parser.add_argument("--strict", action="store_true", help="exit status 1 if a target is missed")
+    return parser.parse_args()
+
+
+def measurements(names: tuple[str, ...], options: argparse.Namespace) -> Iterator[Result]:
+    yield from import_time()
+    yield from every_float32("float8_e4m3fn")
+    for name in names:
+        yield from encode(name, options.seconds)
+        yield from decode(name, options.seconds)
+    for name in QUICK:
+        yield from modes(name, options.seconds)
+    for name in ("float8_e4m3fn", "float8_e5m2"):
+        yield from golden(name, options.seconds)
+
+
+def encode(name: str, seconds: float) -> Iterator[Result]:
+    for size, over_peer in ((SMALL, 40), (LARGE, 20)):
+        host = normal(size)
+        x = jnp.asarray(host)
+        bare = jax.jit(lambda v: v.astype(jnp.uint8))
+        runs = {"ours": lambda: done(kernels_ref.encode(x, name, **RNE)), "xla": lambda: done(bare(x))}
+        if peer := narrow_float(name):
+            runs["peer"] = lambda: host.astype(peer)
+        best = side_by_side(runs, seconds=seconds)
+        what = f"JAX encode {name} 2^{size.bit_length() - 1}"
+        yield Result(what, "XLA float32 -> uint8", best["xla"] / best["ours"], 0.6)
+        if peer:
+            yield Result(what, "ml_dtypes astype", best["peer"] / best["ours"], over_peer)
+
+
+def decode(name: str, seconds: float) -> Iterator[Result]:
+    for size, over_peer in ((SMALL, 20), (LARGE, 4)):
+        host = np.random.default_rng(0).integers(0, 1 << formats.get(name).bits, size, dtype=np.uint8)
+        codes = jnp.asarray(host)
+        bare = jax.jit(lambda c: c.astype(jnp.float32))
+        runs = {"ours": lambda: done(kernels_ref.decode(codes, name)), "xla": lambda: done(bare(codes))}
+        if peer := narrow_float(name):
+            runs["peer"] = lambda: host.view(peer).astype(np.float32)
+        best = side_by_side(runs, seconds=seconds)
+        what = f"JAX decode {name} 2^{size.bit_length() - 1}"
+        yield Result(what, "XLA uint8 -> float32", best["xla"] / best["ours"], 0.75)
+        if peer:
+            yield Result(what, "ml_dtypes astype", best["peer"] / best["ours"], over_peer)
+
+
+def modes(name: str, seconds: float) -> Iterator[Result]:
+    """Every rounding mode against ties-to-even, inputs (and random bits) in cache."""
+    x = jnp.asarray(normal(SMALL))
+    bits = jnp.asarray(np.random.default_rng(1).integers(0, 1 << 16, SMALL, dtype=np.uint32))
+    runs = {}
+    for mode in Rounding:
+        drawn = {"random_bits": bits, "random_bit_count": 16} if mode.is_stochastic else {}
+        policy = {"rounding": mode, "saturation": Saturation.SAT_FINITE, "nan": "zero", **drawn}
+        compiled = jax.jit(lambda v, policy=policy: kernels_ref.encode(v, name, **policy))
+        runs[mode.value] = lambda compiled=compiled: done(compiled(x))
+    best = side_by_side(runs, seconds=3 * seconds)
+    for mode in list(Rounding)[1:]:
+        ratio = best[Rounding.NEAREST_TIES_TO_EVEN.value] / best[mode.value]
+        yield Result(f"JAX encode {name} {mode.value}", "ties to even", ratio, 0.5)
+
+
+def golden(name: str, seconds: float) -> Iterator[Result]:
+    """The NumPy golden model."""
+    peer = narrow_float(name)
+    x, codes = normal(SMALL), np.random.default_rng(0).integers(0, 256, SMALL, dtype=np.uint8)
+    best = side_by_side(
+        {
+            "encode": lambda: reference.encode(x, name, **RNE),
+            "decode": lambda: reference.decode(codes, name),
+            "peer encode": lambda: x.astype(peer),
+            "peer decode": lambda: codes.view(peer).astype(np.float32),
+        },
+        seconds=seconds,
+    )
+    for verb, target in (("encode", 1), ("decode", 3)):
+        yield Result(f"NumPy {verb} {name} 2^20", "ml_dtypes astype", best[f"peer {verb}"] / best[verb], target)
+
+
+def every_float32(name: str) -> Iterator[Result]:
+    """All 2^32 inputs, JAX compared with the golden model: 15 s over the time it takes."""
+    cell = Cell(kind="float32", fmt=name, rounding=Rounding.NEAREST_TIES_TO_EVEN, saturation=Saturation.SAT_FINITE)
+    start = time.perf_counter()
+    outcome = run(cell)
+    elapsed = time.perf_counter() - start
+    if outcome.mismatches or outcome.compared != 1 << 32:
+        raise SystemExit(f"{cell.name}: {outcome}")
+    yield Result(f"all 2^32 float32 -> {name}, compared", f"15 s ({elapsed:.1f} s taken)", 15 / elapsed, 1)
+
+
+def import_time() -> Iterator[Result]:
+    """Importing `formats`, beyond the interpreter's own start: 30 ms over the time it takes."""
+    program = "import time; s = time.perf_counter(); import formats; print(time.perf_counter() - s)"
+    command = [sys.executable, "-c", program]
+    taken = min(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(10))
+    yield Result("import formats", f"30 ms ({1e3 * taken:.1f} ms taken)", 0.030 / taken, 1)
+
+
+def normal(size: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(size, dtype=np.float32)
+
+
+def done(array: jax.Array) -> jax.Array:
+    return array.block_until_ready()
+
+
+def narrow_float(name: str) -> type | None:
+    """ml_dtypes' scalar type for an FP8, FP6 or FP4 format, if it has one."""
+    return getattr(ml_dtypes, name, None) if name.startswith("float") and formats.get(name).bits <= 8 else None
+
+
+def show(results: list[Result]) -> None:
+    table = Table("what", "ratio", "target", "against", title="speed on this CPU")
+    for r in results:
+        style = "" if r.reached else "bold red"
+        table.add_row(r.what, f"{r.ratio:.2f}", f"{r.target:g}", r.against, style=style)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
