@@ -96,6 +96,17 @@ def test_the_product_is_exact_where_float64_is_not():
     assert executors(np.array([x], np.int32), dyadic, INT32, rounding=EVEN, **CLAMP) == [57957073]
 
 
+@pytest.mark.parametrize("rounding", MODES)
+@pytest.mark.parametrize("saturation", ["sat_finite", "wrap"])
+@pytest.mark.parametrize("fmt", ["int8", INT32, UINT32])
+def test_rounding_up_carries_out_of_the_low_word(fmt, saturation, rounding):
+    """4196353 * 2047 = 2^33 - 1, so the quotient is 2^32 - 1/2."""
+    x = np.array([4196353, -4196353], np.int32)
+    policy = {"rounding": rounding, "saturation": saturation}
+    due = judged(x, Dyadic(multiplier=2047, shift=1), fmt, **policy)
+    assert executors(x, Dyadic(multiplier=2047, shift=1), fmt, **policy).tolist() == due
+
+
 DYADICS = [
     Dyadic(multiplier=1, shift=1),  # every odd x is a tie
     Dyadic(multiplier=3, shift=3),
