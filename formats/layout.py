@@ -98,9 +98,9 @@ _HIGH_NIBBLE_FIRST = Layout(
     source="any 4-bit code, first element in the high nibble, as PTX cvt packs the first operand of e2m1x2",
 )
 
-LAYOUTS = {
-    layout.name: layout for layout in (TERNARY_2BIT, TERNARY_BASE3, _TWO_BITS_LOW_FIRST, _LOW_NIBBLE_FIRST, _HIGH_NIBBLE_FIRST)
-}
+_ALL = (TERNARY_2BIT, TERNARY_BASE3, _TWO_BITS_LOW_FIRST, _LOW_NIBBLE_FIRST, _HIGH_NIBBLE_FIRST)
+#: every named layout
+LAYOUTS = {known.name: known for known in _ALL}
 
 
 def layout(name: str | Layout) -> Layout:
