@@ -28,8 +28,8 @@ class Disagreement:
 
     ``where(case)`` marks the inputs, ``says(case)`` gives the peers' codes there; both are checked for every peer,
     format and source dtype listed. ``about_nan`` entries are about which NaN code is produced, others take all NaNs
-    as equal. ``jax`` is a version specifier for what has changed between releases; ``draws`` picks among the random bits
-    of a stochastic rounding.
+    as equal. ``jax`` is a version specifier for what has changed between releases; ``draws`` picks among the random
+    bits of a stochastic rounding.
     """
 
     peers: tuple[str, ...]

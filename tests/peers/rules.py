@@ -218,7 +218,11 @@ def sum_rounds_to_one(case: Case) -> Mask:
     drawn = Fraction(bits, 1 << count)
     if case.policy.rounding is Rounding.STOCHASTIC_B:
         drawn += Fraction(1, 2 << count)
-    sums = [_fraction(value, case.spec) + drawn if np.isfinite(value) else 0 for value in case.doubles.tolist()]
+    tiny = np.abs(case.doubles) < float(magnitude(1, case.spec))  # larger fractions are not as fine
+    sums = [
+        _fraction(value, case.spec) + drawn if small else 0
+        for value, small in zip(case.doubles.tolist(), tiny, strict=True)
+    ]
     return np.array([1 - Fraction(1, 1 << 54) <= total < 1 for total in sums])
 
 
