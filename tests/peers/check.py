@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from peers.adapters.peer import Codes, Peer
 from peers.case import Case, Mask
-from peers.disagreement import Disagreement
 from peers.disagreements import TABLE
+from peers.disagreements.record import Disagreement
 from peers.inputs import inputs
 
 import formats

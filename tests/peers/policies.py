@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from peers.disagreements import (
+from peers.disagreements.names import (
     APY,
     DOWN,
     E8M0,

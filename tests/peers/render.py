@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from peers.disagreement import Disagreement, Example
-from peers.disagreements import FINITE_DOMAIN, GF_FALSE, GF_TRUE, P3109, TABLE, UNSIGNED
+from peers.disagreements import TABLE
+from peers.disagreements.names import FINITE_DOMAIN, GF_FALSE, GF_TRUE, P3109, UNSIGNED
+from peers.disagreements.record import Disagreement, Example
 from peers.policies import POLICIES, Row
 
 import formats
@@ -11,7 +12,7 @@ import formats
 HEAD = """# Known disagreements
 
 Where other projects' conversions differ from the judge (`reference.exact`): which inputs, what either says, and why.
-This page is printed from `tests/peers/disagreements.py`; do not edit it. To renew it:
+This page is printed from the table in `tests/peers/disagreements`; do not edit it. To renew it:
 
     PYTHONPATH=tests python -m peers.render > docs/disagreements.md
 
@@ -21,8 +22,8 @@ float32 and float64. A difference that is not in the table fails; so does an ent
 or do not give exactly what it says.
 
 Versions: ml_dtypes 0.6.0, gfloat 0.5.2, torch 2.13.0 (CPU), onnx 1.23.2, apytypes 0.5.1, NumPy 2.4 and 2.5, JAX 0.10.2
-and 0.12.0 on the CPU. "JAX compiled" converts an argument at run time; "JAX folded" a constant of at most 65,536
-elements without signalling NaNs, "JAX folded, large" a longer one: XLA evaluates each of them by other code.
+and 0.12.0, on x86-64 without an accelerator. "JAX compiled" converts an argument at run time; "JAX folded" a constant of
+at most 65,536 elements without signalling NaNs, "JAX folded, large" a longer one: XLA evaluates each by other code.
 
 ## Policies
 
@@ -76,7 +77,7 @@ def _names(names: tuple[str, ...]) -> str:
     of_p3109 = tuple(name for name in names if name in P3109)
     if of_p3109 not in rule:
         return ", ".join(names)
-    return ", ".join([*(name for name in names if name not in P3109), f"{rule[of_p3109]} of 3 to 8 bits"])
+    return ", ".join([*(name for name in names if name not in P3109), f"all {rule[of_p3109]} formats of 3 to 8 bits"])
 
 
 def _peers(peers: tuple[str, ...]) -> str:
