@@ -45,9 +45,8 @@ class _Spread:
 
 
 def _scales(made: Recipe, low: _Array, high: _Array, shrink: _Array) -> tuple[Any, Any]:
-    return kernel.scales(
-        low, high, shrink, made.bounds, unit(made.spec), kind=made.mapping, scale_format=made.scale_format
-    )
+    bounds = tuple(np.full(low.shape, bound) for bound in made.bounds)
+    return kernel.scales(low, high, shrink, bounds, unit(made.spec), kind=made.mapping, scale_format=made.scale_format)
 
 
 def _search(made: Recipe, blocks: Blocks, ranges: tuple[_Array, _Array], starts: NDArray[np.int64]) -> _Array:
@@ -57,8 +56,8 @@ def _search(made: Recipe, blocks: Blocks, ranges: tuple[_Array, _Array], starts:
     for where, x, count in blocks.chunks():
         scale, shift = _scales(made, ranges[0][None, where], ranges[1][None, where], factors[:, None])
         errors.append(kernel.search(x, count, scale, shift, made=made))
-    total = np.concatenate([np.asarray(e) for e in errors], axis=1)[:, : len(blocks.low)].astype(np.float64)
-    grouped = np.add.reduceat(total, starts, axis=1)
+    total = np.concatenate([np.asarray(e) for e in errors], axis=1)[:, : len(blocks.low)]
+    grouped = np.add.reduceat(total, starts, axis=1, dtype=np.float64)
     return factors[np.argmin(np.where(np.isnan(grouped), np.inf, grouped), axis=0)]
 
 

@@ -30,12 +30,16 @@ def scales(
     low: Array,
     high: Array,
     shrink: Array,
-    bounds: tuple[float, float],
+    bounds: tuple[Array, Array],
     unit: float,
     kind: Mapping,
     scale_format: Format,
 ) -> tuple[Array, Array]:
-    """`reference.quantize.scale.parameters` as a pair of float32 arrays: scale and shift."""
+    """`reference.quantize.scale.parameters` as a pair of float32 arrays: scale and shift.
+
+    ``low``, ``high`` and ``bounds`` are of one shape: XLA turns division by a broadcast array into multiplication by
+    its reciprocal, which rounds twice.
+    """
     found = parameters(low, high, shrink, kind=kind, bounds=bounds, unit=unit, scale_format=scale_format, xp=jnp)
     return found.scale, jnp.broadcast_to(found.shift, found.scale.shape)
 
@@ -58,10 +62,17 @@ def search(x: Array, count: Array, scale: Array, shift: Array, made: Recipe) -> 
 
 @functools.partial(_jax.jit, static_argnames="made")
 def reconstruct(x: Array, scale: Array, shift: Array, made: Recipe) -> tuple[Array, Array]:
-    """Quotients, and the numbers that the elements become, ``[elements, blocks]``."""
+    """Quotients, and the numbers that the elements become, ``[elements, blocks]``.
+
+    Row by row, so that scales are not broadcast (see `scales`).
+    """
     groups = Parameters(scale=scale, shift=shift)
-    quotient, value = to_grid(x, groups, made, jnp)
-    return quotient, from_grid(value, groups, made)
+
+    def step(i: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
+        quotient, value = to_grid(x[i], groups, made, jnp)
+        return found[0].at[i].set(quotient), found[1].at[i].set(from_grid(value, groups, made))
+
+    return _jax.lax.fori_loop(0, x.shape[0], step, (_jax.numpy.empty_like(x), _jax.numpy.empty_like(x)))
 
 
 @_jax.jit
@@ -88,10 +99,10 @@ def measure(
 
 def _add(sums: dict[str, Array], new: Terms, count: Array) -> dict[str, Array]:
     def plus(name: str, term: Array) -> Array:
-        return sums[name] + jnp.where(count > 0, count * term.astype(jnp.float64), 0)
+        return sums[name] + count * term.astype(jnp.float64)
 
     def most(name: str, term: Array) -> Array:
-        return jnp.maximum(sums[name], jnp.where(count > 0, term, 0))
+        return jnp.maximum(sums[name], term)  # padding repeats elements, or is 0 and exact
 
     return {
         "noise": plus("noise", new.squared_error),

@@ -57,7 +57,14 @@ def pareto(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def common(cells: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the combination of granularity, scheme and rule under which most formats were run."""
+    """The rows of the combination of granularity, scheme and rule under which most formats were run.
+
+    Among equals: per channel, symmetric, absmax, in this order of importance.
+    """
     keys, frame = ["granularity", "scheme", "scale_rule"], cast(Any, cells)
-    most = frame.groupby(keys, sort=False)["format"].transform("count").idxmax()
-    return frame[(frame[keys] == frame.loc[most, keys]).all(axis=1)]
+    plain = [(frame[key] == usual).astype(int) for key, usual in zip(keys, _USUAL, strict=True)]
+    order = frame.groupby(keys, sort=False)["format"].transform("count") * 8 + plain[0] * 4 + plain[1] * 2 + plain[2]
+    return frame[(frame[keys] == frame.loc[order.idxmax(), keys]).all(axis=1)]
+
+
+_USUAL = ("channel", "symmetric", "absmax")

@@ -124,32 +124,33 @@ def parameters(
     ``bounds`` and ``unit`` are those of the format. With ``[m, M] = bounds``, and ``up`` rounding toward positive into
     ``scale_format``, so that nothing inside the range leaves the format:
 
-    * SCALE: ``s = up(shrink * max(|low|, |high|) / M)``;
-    * ZERO_POINT, with ``[low, high]`` first extended to hold 0: ``s = up(shrink * (high - low) / (M - m))`` and ``z =
+    * SCALE: ``s = up(shrink * (max(|low|, |high|) / M))``;
+    * ZERO_POINT, with ``[low, high]`` first extended to hold 0: ``s = up(shrink * ((high - low) / (M - m)))`` and ``z =
       (m - shrink * low / s) / u``, rounded half to even, clamped to the integers of the format;
-    * MIDDLE: ``o = (low + high) / 2`` to nearest even in ``scale_format``; ``s = up(shrink * max(high -
-      o, o - low) / M)``;
-    * LOWEST: ``o = low`` rounded down into ``scale_format``, ``s = up(shrink * (high - o) / M)``.
+    * MIDDLE: ``o = (low + high) / 2`` to nearest even in ``scale_format``, ``s = up(shrink * (max(high - o, o - low) /
+      M))``;
+    * LOWEST: ``o = low`` rounded down into ``scale_format``, ``s = up(shrink * ((high - o) / M))``.
 
-    A group without extent (all zeros; all equal to the offset) has ``s = 1``. Scales and shifts come as float32.
+    A group without extent (all zeros; all equal to the offset) has ``s = 1``. What is inside ``up`` is computed in
+    float64. Scales and shifts come as float32.
     """
     least, largest = bounds
     if kind is Mapping.SCALE:
-        scale = _scale(shrink * xp.maximum(xp.abs(low), xp.abs(high)) / largest, scale_format, xp)
+        scale = _scale(xp.maximum(xp.abs(low), xp.abs(high)) / largest, shrink, scale_format, xp)
         return Parameters(scale=scale, shift=xp.zeros_like(scale))
     if kind is Mapping.ZERO_POINT:
-        low, high = shrink * xp.minimum(low, 0.0), shrink * xp.maximum(high, 0.0)
-        scale = _scale((high - low) / (largest - least), scale_format, xp)
-        zero = xp.rint((least - low / scale.astype(xp.float64)) / unit)
+        low, high = xp.minimum(low, 0.0), xp.maximum(high, 0.0)
+        scale = _scale((high - low) / (largest - least), shrink, scale_format, xp)
+        zero = xp.rint((least - shrink * low / scale.astype(xp.float64)) / unit)
         return Parameters(scale=scale, shift=(xp.clip(zero, least / unit, largest / unit) * unit).astype(xp.float32))
     way = Rounding.NEAREST_TIES_TO_EVEN if kind is Mapping.MIDDLE else Rounding.TOWARD_NEGATIVE
     offset = _store((low + high) / 2 if kind is Mapping.MIDDLE else low, scale_format, way, xp)
-    extent = xp.maximum(high - offset, offset - low)
-    scale = _scale(shrink * extent / largest, scale_format, xp)
+    scale = _scale(xp.maximum(high - offset, offset - low) / largest, shrink, scale_format, xp)
     return Parameters(scale=scale, shift=xp.broadcast_to(offset, scale.shape))
 
 
-def _scale(quotient: Array, scale_format: Format, xp: Namespace) -> Array:
+def _scale(full: Array, shrink: Array, scale_format: Format, xp: Namespace) -> Array:
+    quotient = shrink * full
     return _store(xp.where(quotient == 0, 1.0, quotient), scale_format, Rounding.TOWARD_POSITIVE, xp)
 
 
