@@ -22,8 +22,8 @@ float32 and float64. A difference that is not in the table fails; so does an ent
 or do not give exactly what it says.
 
 Versions: ml_dtypes 0.6.0, gfloat 0.5.2, torch 2.13.0 (CPU), onnx 1.23.2, apytypes 0.5.1, NumPy 2.4 and 2.5, JAX 0.10.2
-and 0.12.0, on x86-64 without an accelerator. "JAX compiled" converts an argument at run time; "JAX folded" a constant of
-at most 65,536 elements without signalling NaNs, "JAX folded, large" a longer one: XLA evaluates each by other code.
+and 0.12.0, on x86-64 without an accelerator. "JAX compiled" converts an argument at run time; "JAX folded" a constant
+of at most 65,536 elements without signalling NaNs, "JAX folded, large" a longer one: XLA evaluates each by other code.
 
 ## Policies
 
