@@ -15,7 +15,7 @@ class Terms:
     """What each element ``x``, quantised to ``y``, contributes to the metrics.
 
     ===============  ===============================================================================================
-    squared_error    ``(x - y)^2``, in float64
+    squared_error    ``(x - y)^2``, squared in float64
     relative_error   ``|x - y| / |x|``; 0 where ``x = 0``, which the mean then leaves out
     ulp_error        ``|x - y| / (s * ulp(q))`` with the scale ``s`` and the quotient ``q`` that was rounded
     saturated        1 where ``q``, before rounding, lies outside the finite range of the format
@@ -59,7 +59,7 @@ def terms(
     """The terms of each element; all arrays float32 or all float64, of shapes that broadcast.
 
     ``bounds``: the lowest and largest value that ``quotient`` may have. Every difference and quotient is rounded once
-    to that dtype, the squared error to float64.
+    to that dtype; the difference then is squared in float64, without rounding if it is a float32.
 
     >>> import formats, numpy as np
     >>> one = np.ones(1, np.float32)
@@ -68,8 +68,8 @@ def terms(
     >>> found.squared_error.item(), found.ulp_error.item()
     (0.25, 0.125)
     """
-    error = x.astype(xp.float64) - y.astype(xp.float64)
     distance = xp.abs(x - y)
+    error = distance.astype(xp.float64)
     nonzero = x != 0
     return Terms(
         squared_error=error * error,

@@ -52,6 +52,7 @@ def front(cells: pd.DataFrame) -> Figure:
     best: Any = pareto(shown)
     axes.step(best["bits_per_weight"], best["snr_db"], where="post", color="black", linewidth=1, zorder=0)
     _label_front(axes, best)
+    axes.margins(x=0.11)
     axes.set_xlabel("bits per weight, scales and offsets counted")
     axes.set_ylabel("SNR over all weights (dB)")
     axes.set_title("What accuracy costs: every combination, and the Pareto front (line)", loc="left", fontsize=11)
@@ -61,13 +62,15 @@ def front(cells: pd.DataFrame) -> Figure:
 
 
 def _label_front(axes: Any, best: Any) -> None:
-    """The best point of the front for each format, by name."""
+    """The best point of the front for each format, by name: above the line, or below it where that is taken."""
+    above = (-np.inf, -np.inf)
     for _, row in best.groupby("format", sort=False).tail(1).iterrows():
-        axes.annotate(
-            f"{row['format']} {row['granularity']}",
-            (row["bits_per_weight"], row["snr_db"]),
-            xytext=(-4, 7), textcoords="offset points", fontsize=8, ha="right", parse_math=False,
-        )  # fmt: skip
+        x, y = row["bits_per_weight"], row["snr_db"]
+        taken = x - above[0] < 1.5 and abs(y - above[1]) < 2
+        offset, side = ((7, -13), "left") if taken else ((-4, 7), "right")
+        style = {"textcoords": "offset points", "fontsize": 8, "ha": side, "parse_math": False}
+        axes.annotate(f"{row['format']} {row['granularity']}", (x, y), xytext=offset, **style)
+        above = above if taken else (x, y)
 
 
 def _legend(axes: Any, kinds: set[str], extents: set[str]) -> None:

@@ -119,8 +119,8 @@ def _progress() -> Generator[Progress]:
         task = bar.add_task("reading", total=None)
 
         def report(done: int, total: int, label: str) -> None:
-            what = "writing" if done == total else escape(label)
-            bar.update(task, completed=done, total=total, description=f"{what:32}")
+            what = "writing" if done == total else label
+            bar.update(task, completed=done, total=total, description=escape(f"{what:32}"))
 
         yield report
 

@@ -57,12 +57,12 @@ def block_size(granularity: Granularity) -> int:
     return math.gcd(_BLOCK, granularity.size) if granularity.extent is Extent.GROUP else _BLOCK
 
 
-def lay_out(tensors: Sequence[Tensor], size: int, dtype: np.dtype[Any]) -> Blocks:
+def lay_out(tensors: Sequence[Tensor], size: int, dtype: str) -> Blocks:
     """Every channel of every tensor cut into blocks of ``size``."""
     return _fill([_cut(tensor.values, size) for tensor in tensors], size, dtype)
 
 
-def lay_out_counted(tensors: Sequence[Tensor], dtype: np.dtype[Any]) -> Blocks:
+def lay_out_counted(tensors: Sequence[Tensor], dtype: str) -> Blocks:
     """For one scale a tensor: distinct values and how often each occurs, where 16 bits make them few."""
     cuts = [_count(t.values) if t.values.dtype.itemsize == 2 else _cut(t.values, _BLOCK) for t in tensors]
     return _fill(cuts, _BLOCK, dtype)
@@ -97,7 +97,7 @@ def _count(values: NDArray[Any]) -> _Cut:
     return _Cut(values=distinct, count=occurs.reshape(-1, _BLOCK), channels=(1, len(distinct)))
 
 
-def _fill(cuts: list[_Cut], size: int, dtype: np.dtype[Any]) -> Blocks:
+def _fill(cuts: list[_Cut], size: int, dtype: str) -> Blocks:
     lengths = [len(cut.values) for cut in cuts]
     total, first = sum(lengths), np.cumsum([0, *lengths[:-1]])
     width = min(_MOST_BLOCKS, max(64, 1 << (total - 1).bit_length()))

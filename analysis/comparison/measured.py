@@ -43,11 +43,13 @@ class Weights:
 def _refuse(tensor: Tensor) -> None:
     if not tensor.values.size:
         raise ValueError(f"tensor {tensor.name!r} of shape {tensor.values.shape} is empty; leave it out")
-    nan, finite = int(np.isnan(tensor.values).sum()), int(np.isfinite(tensor.values).sum())
-    if finite < tensor.values.size:
+    finite = np.isfinite(tensor.values)
+    if not finite.all():
+        nan = int(np.isnan(tensor.values).sum())
+        infinite = int((~finite).sum()) - nan
         raise ValueError(
-            f"tensor {tensor.name!r} holds {nan} NaN and {tensor.values.size - nan - finite} infinite elements, which"
-            " have no scale: replace them, or choose other tensors by name"
+            f"tensor {tensor.name!r} holds {nan} NaN and {infinite} infinite elements, which have no scale: replace"
+            " them, or choose other tensors by name"
         )
 
 

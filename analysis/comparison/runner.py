@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any, cast
 
 import jax
 import numpy as np
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.comparison.blocks import Blocks, block_size, lay_out, lay_out_counted
 from analysis.comparison.execute import execute
@@ -22,6 +24,9 @@ from reference.quantize import Extent, Granularity, ScaleRule, Scheme
 
 #: hears how much of the work is done, of how much, and which cell is next
 Progress = Callable[[int, int, str], None]
+
+
+_MOST_THREADS = 4  # each holds some hundred bytes a block
 
 
 def _silent(done: int, total: int, label: str) -> None:
@@ -70,10 +75,7 @@ def compare(
     chosen, left_out = cells(
         policy, formats=formats, granularities=granularities, schemes=schemes, scale_rules=scale_rules
     )
-    found: dict[Cell, list[dict[str, Any]]] = {}
-    with _double_precision_on_the_cpu():
-        for cell, blocks in _with_blocks(chosen, weights, progress):
-            found[cell] = rows(cell, weights, execute(cell, blocks))
+    found = _run_all(chosen, weights, progress)
     table = pd.DataFrame([row for cell in chosen for row in found[cell]])
     table.attrs["left_out"] = [asdict(out) for out in left_out]
     return table
@@ -86,30 +88,39 @@ def _records(tensors: Iterable[Tensor] | Mapping[str, ArrayLike]) -> list[Tensor
     return [Tensor(name=name, values=np.asarray(array), source="given") for name, array in named.items()]
 
 
-@contextmanager
-def _double_precision_on_the_cpu() -> Generator[None]:
+def _run_all(chosen: Sequence[Cell], weights: Weights, progress: Progress) -> dict[Cell, list[dict[str, Any]]]:
+    """The rows of every cell. Cells that share a layout run side by side; one layout lives at a time."""
+
+    def layout(cell: Cell) -> tuple[bool, int, str]:
+        return _layout(cell, weights)
+
+    found: dict[Cell, list[dict[str, Any]]] = {}
+    done, total = 0, sum(map(_cost, dict.fromkeys(chosen)))
+    progress(done, total, "reading")
+    for (counted, size, dtype), group in groupby(sorted(dict.fromkeys(chosen), key=layout), key=layout):
+        blocks = lay_out_counted(weights.tensors, dtype) if counted else lay_out(weights.tensors, size, dtype)
+        for cell, sums in _side_by_side(list(group), blocks):
+            found[cell] = rows(cell, weights, sums)
+            done += _cost(cell)
+            progress(done, total, f"{cell.recipe.spec.name}, {cell.granularity.name}")
+    return found
+
+
+def _side_by_side(group: Sequence[Cell], blocks: Blocks) -> Iterator[tuple[Cell, dict[str, NDArray[Any]]]]:
+    """What each cell finds, as it finds it; an interrupt or error drops the cells that have not begun."""
+    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
+        cells = {pool.submit(_execute, cell, blocks): cell for cell in group}
+        try:
+            for future in as_completed(cells):
+                yield cells[future], future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _execute(cell: Cell, blocks: Blocks) -> dict[str, NDArray[Any]]:
     cpu: Any = cast(Any, jax).devices("cpu")[0]
-    with jax.enable_x64(True), jax.default_device(cpu):
-        yield
-
-
-def _with_blocks(chosen: Sequence[Cell], weights: Weights, progress: Progress) -> Iterator[tuple[Cell, Blocks]]:
-    """Cells with the layout that they run on, ordered so that each layout is made once and one lives at a time."""
-    ordered = sorted(dict.fromkeys(chosen), key=lambda cell: _layout(cell, weights))
-    cost = [_cost(cell) for cell in ordered]
-    key, blocks = None, None
-    for i, cell in enumerate(ordered):
-        progress(sum(cost[:i]), sum(cost), f"{cell.recipe.spec.name}, {cell.granularity.name}")
-        if key != _layout(cell, weights) or blocks is None:
-            key, blocks = _layout(cell, weights), None
-            counted, size, dtype = key
-            blocks = (
-                lay_out_counted(weights.tensors, np.dtype(dtype))
-                if counted
-                else lay_out(weights.tensors, size, np.dtype(dtype))
-            )
-        yield cell, blocks
-    progress(sum(cost), sum(cost), "done")
+    with jax.enable_x64(True), jax.default_device(cpu):  # both hold for this thread alone
+        return execute(cell, blocks)
 
 
 def _layout(cell: Cell, weights: Weights) -> tuple[bool, int, str]:
