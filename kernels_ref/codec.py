@@ -18,7 +18,7 @@ from reference.array import codec
 from reference.array import decode as array_decode
 from reference.array.carrier import check_dtype
 from reference.array.conversion import Conversion, conversion, needs_nan_rule
-from reference.codec import check_random_bits, refuse_codes, refuse_nan
+from reference.codec import as_values, check_random_bits, refuse_codes, refuse_nan
 
 
 def encode(
@@ -116,8 +116,8 @@ def as_jax(x: ArrayLike) -> Array:
     if isinstance(x, Array):
         check_dtype(x.dtype)
         return x
-    host: Any = np.asarray(x)
-    name = check_dtype(host.dtype)
+    host: Any = as_values(x)
+    name = host.dtype.name
     if name.endswith("64") and not _x64():
         raise TypeError(
             f"{name} input, but JAX's 64-bit types are off and would narrow it: enable jax_enable_x64,"

@@ -31,7 +31,7 @@ def sweep(
 
     Finished cells are kept in --out; stopped with Ctrl-C, the same command goes on where it was. A cell is done
     again when its format, the code or a version has changed. Kinds: codes, fold, classes, sixteen, stochastic
-    (together the proof) and float32 (minutes a cell).
+    (together the proof) and float32 (a cell for each sign, some 10 s).
 
     Exit status: 0 all equal, 1 a mismatch, 2 wrong use, 130 stopped.
 

@@ -7,7 +7,7 @@ classes       encode: the judge at both ends of every fold class of float32 = go
               rounding is monotone, the table holds for every one of the 2^32 float32 inputs
 sixteen       encode: all 65,536 float16 and all 65,536 bfloat16 inputs, judge = NumPy = JAX
 stochastic    encode: the same inputs with random bits, judge = NumPy = JAX
-float32       encode: all 2^32 float32 inputs, NumPy = JAX (minutes a cell: not in ``PROOF``)
+float32       encode: all 2^32 float32 inputs, NumPy = JAX; a cell for each sign (long: not in ``PROOF``)
 ============  ===================================================================================================
 """
 
@@ -36,12 +36,15 @@ class Cell:
     rounding: Rounding | None = None
     saturation: Saturation | None = None
     kept: int = 0
+    sign: str = ""
 
     @property
     def name(self) -> str:
         """A readable identifier, unique among all cells."""
         policy = [part.value for part in (self.rounding, self.saturation) if part is not None]
-        return "/".join([self.kind, *filter(None, [self.fmt, str(self.kept or "")]), *policy])
+        return "/".join(
+            [self.kind, *filter(None, [self.fmt, str(self.kept or "")]), *policy, *filter(None, [self.sign])]
+        )
 
     @property
     def work(self) -> int:
@@ -72,7 +75,10 @@ def cells(kind: str) -> Iterator[Cell]:
                 if rounding.is_stochastic == stochastic:
                     for saturation in spec.saturations:
                         if kind != "classes" or saturation is not Saturation.WRAP:  # no table: wrapping never folds
-                            yield Cell(kind=kind, fmt=spec.name, rounding=rounding, saturation=saturation)
+                            for sign in encoding.SIGNS if kind == "float32" else ("",):
+                                yield Cell(
+                                    kind=kind, fmt=spec.name, rounding=rounding, saturation=saturation, sign=sign
+                                )
     else:
         raise ValueError(f"unknown kind {kind!r}; choose among: {', '.join(KINDS)}")
 
@@ -86,12 +92,9 @@ def run(cell: Cell, progress: Callable[[float], None] = lambda fraction: None) -
         return decoding.codes(spec)
     assert cell.rounding is not None
     assert cell.saturation is not None
-    check = {
-        "classes": encoding.classes,
-        "sixteen": encoding.sixteen,
-        "stochastic": encoding.stochastic,
-        "float32": encoding.float32,
-    }[cell.kind]
+    if cell.kind == "float32":
+        return encoding.float32(spec, cell.rounding, cell.saturation, progress, sign=cell.sign)
+    check = {"classes": encoding.classes, "sixteen": encoding.sixteen, "stochastic": encoding.stochastic}[cell.kind]
     return check(spec, cell.rounding, cell.saturation, progress)
 
 

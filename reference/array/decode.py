@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from formats import FloatSpec, Format, IntSpec, Nan
@@ -83,32 +84,30 @@ def _float_bits(c: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Arr
         bits = _through_subnormals(magnitude, bits, spec, binary, xp)
     elif spec.has_zero:
         bits = xp.minimum(bits, _subnormal_bits(bits, spec, binary, xp))
-    bits = _special_bits(magnitude, bits, spec, binary, xp)
+    above = _codes_above_maximum(magnitude, bits, spec, binary)
+    if spec.has_infinity:
+        bits = xp.where(above(0), binary.infinity, bits)
+    is_nan = above(spec.has_infinity) if spec.nan is Nan.ABOVE else None
     if spec.signed:
         sign = c if spec.bits == 8 else c << (width - spec.bits)
         bits = bits | (sign & -(1 << (width - 1)))
-        if spec.nan is Nan.NEGATIVE_ZERO:  # elsewhere -0 is a number
-            bits = xp.where(bits == -(1 << (width - 1)), binary.nan, bits)
-    return bits
+        if spec.nan is Nan.NEGATIVE_ZERO:  # where -0 would be
+            is_nan = bits == -(1 << (width - 1))
+    return bits if is_nan is None else xp.where(is_nan, binary.nan, bits)
 
 
-def _special_bits(magnitude: Array, bits: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Array:
-    """``bits`` with infinity and NaNs in the places of the codes above ``max_code``.
+def _codes_above_maximum(magnitude: Array, bits: Array, spec: FloatSpec, binary: Binary) -> Callable[[int], Array]:
+    """Where the magnitude code lies more than ``n`` above ``max_code``, as a function of ``n``.
 
     Patterns grow with the code, so that they tell its place as well, and a comparison of whole words is cheaper than
     one of codes; but where the codes reach beyond the target's exponents, or the maximum is subnormal, the code does.
     """
     f, t = binary.fraction_bits, spec.fraction_bits
     rebias = binary.bias - spec.bias
-    fields = (spec.max_code >> t, ((1 << spec.magnitude_bits) - 1) >> t)
-    place, top, step = magnitude, spec.max_code, 1
-    if fields[0] >= 1 and fields[0] + rebias >= 1 and fields[1] + rebias <= 2 * binary.bias + 1:
-        place, top, step = bits, (spec.max_code << (f - t)) + (rebias << f), 1 << (f - t)
-    if spec.nan is Nan.ABOVE:
-        bits = xp.where(place > top + step * spec.has_infinity, binary.nan, bits)
-    if spec.has_infinity:
-        bits = xp.where(place == top + step, binary.infinity, bits)
-    return bits
+    first, last = spec.max_code >> t, ((1 << spec.magnitude_bits) - 1) >> t
+    if first >= 1 and first + rebias >= 1 and last + rebias <= 2 * binary.bias + 1:
+        return lambda n: bits > ((spec.max_code + n) << (f - t)) + (rebias << f)
+    return lambda n: magnitude > spec.max_code + n
 
 
 def _subnormal_bits(bits: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Array:

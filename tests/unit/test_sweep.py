@@ -69,7 +69,7 @@ class TestCells:
         wrapping = sum(Saturation.WRAP in spec.saturations for spec in narrow)
         counts = {kind: len([*cells(kind)]) for kind in KINDS}
         assert counts["codes"] == len(formats.names())
-        assert counts["sixteen"] == counts["float32"] == 6 * policies
+        assert 2 * counts["sixteen"] == counts["float32"] == 2 * 6 * policies  # float32 has a cell for each sign
         assert counts["stochastic"] == 3 * policies
         assert counts["classes"] == 6 * (policies - wrapping)
         assert {cell.kept for cell in cells("fold")} == set(range(2, 11))
