@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
 import formats
 from analysis.comparison.histogram import EDGES, Histogram
@@ -52,7 +53,8 @@ def front(cells: pd.DataFrame) -> Figure:
     best: Any = pareto(shown)
     axes.step(best["bits_per_weight"], best["snr_db"], where="post", color="black", linewidth=1, zorder=0)
     _label_front(axes, best)
-    axes.margins(x=0.11)
+    axes.margins(x=0.09)
+    axes.xaxis.set_major_locator(MultipleLocator(1))
     axes.set_xlabel("bits per weight, scales and offsets counted")
     axes.set_ylabel("SNR over all weights (dB)")
     axes.set_title("What accuracy costs: every combination, and the Pareto front (line)", loc="left", fontsize=11)
@@ -62,15 +64,15 @@ def front(cells: pd.DataFrame) -> Figure:
 
 
 def _label_front(axes: Any, best: Any) -> None:
-    """The best point of the front for each format, by name: above the line, or below it where that is taken."""
-    above = (-np.inf, -np.inf)
+    """The name of each format at its best point on the front: to the left, or to the right where that is taken."""
+    left = (-np.inf, -np.inf)
     for _, row in best.groupby("format", sort=False).tail(1).iterrows():
         x, y = row["bits_per_weight"], row["snr_db"]
-        taken = x - above[0] < 1.5 and abs(y - above[1]) < 2
-        offset, side = ((7, -13), "left") if taken else ((-4, 7), "right")
-        style = {"textcoords": "offset points", "fontsize": 8, "ha": side, "parse_math": False}
-        axes.annotate(f"{row['format']} {row['granularity']}", (x, y), xytext=offset, **style)
-        above = above if taken else (x, y)
+        taken = x - left[0] < 1.5 and abs(y - left[1]) < 2
+        offset, side = ((4, 6), "left") if taken else ((-4, 6), "right")
+        style = {"textcoords": "offset points", "fontsize": 9, "ha": side, "parse_math": False}
+        axes.annotate(row["format"], (x, y), xytext=offset, **style)
+        left = left if taken else (x, y)
 
 
 def _legend(axes: Any, kinds: set[str], extents: set[str]) -> None:
@@ -117,8 +119,8 @@ def errors(found: Sequence[Histogram]) -> Figure:
     for i, histogram in enumerate(found):
         name = f"{histogram.recipe.spec.name}, {histogram.recipe.scheme.value}"
         axes.stairs(histogram.fractions, EDGES, color=_CYCLE[i % len(_CYCLE)], label=name, linewidth=1.4)
-    axes.set_xlabel("relative error |x - y| / |x|, powers of two (left: or less; at 0: the weight became 0)")
-    axes.set_xticks(range(-14, 2, 2), [f"2^{e}" for e in range(-14, 2, 2)])
+    axes.set_xlabel("relative error |x - y| / |x|  (leftmost bin: that or less; from 1: mostly weights that became 0)")
+    axes.set_xticks(range(-14, 2, 2), [f"$2^{{{e}}}$" for e in range(-14, 2, 2)])
     axes.set_ylabel("fraction of the non-zero weights, per bin of 1/4 octave")
     taken = "every channel" if found[0].stride == 1 else f"one channel in {found[0].stride}"
     axes.set_title(f"Relative errors, scales per channel by absmax, {taken}", loc="left", fontsize=11)
