@@ -9,3 +9,16 @@ myst_heading_anchors = 3
 nb_execution_mode = "off"
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
+autodoc_type_aliases = {"ArrayLike": "ArrayLike"}
+
+
+def setup(app):
+    """Called by Sphinx."""
+    app.connect("doctree-read", highlight_examples)
+
+
+def highlight_examples(_app, doctree):
+    """Colour indented blocks that hold examples; MyST leaves them plain."""
+    for block in doctree.findall(lambda node: node.tagname == "literal_block"):
+        if block.astext().startswith(">>>"):
+            block["language"] = "pycon"
