@@ -6,6 +6,7 @@ python docs/tables.py rewrites them between their markers; tests/unit/test_docs.
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -55,7 +56,7 @@ def gpu_run() -> str:
         f"{record['device']}, driver {record['driver']}, {versions}, {record['date'][:10]};"
         f" {len(record['formats'])} formats; planted faults: {faults}."
     )
-    return f"{note}\n\n{_table(('inputs', 'elements compared', 'mismatches'), rows)}"
+    return f"{textwrap.fill(note, 118)}\n\n{_table(('inputs', 'elements compared', 'mismatches'), rows)}"
 
 
 def gpu_bandwidth() -> str:
@@ -68,7 +69,7 @@ def gpu_bandwidth() -> str:
         if "->" in what
     ]
     note = f"{measured['elements']:,} elements; {measured['unit']}; an addition of 1 to float32 moved {copy:,.0f} GB/s."
-    return f"{note}\n\n{_table(('conversion', 'Mosaic', 'XLA', 'Mosaic / XLA'), rows)}"
+    return f"{textwrap.fill(note, 118)}\n\n{_table(('conversion', 'Mosaic', 'XLA', 'Mosaic / XLA'), rows)}"
 
 
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
