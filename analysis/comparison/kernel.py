@@ -61,35 +61,35 @@ def search(x: Array, count: Array, scale: Array, shift: Array, made: Recipe) -> 
 
 
 @functools.partial(_jax.jit, static_argnames="made")
-def reconstruct(x: Array, scale: Array, shift: Array, made: Recipe) -> tuple[Array, Array]:
-    """Quotients, and the numbers that the elements become, ``[elements, blocks]``.
+def reconstruct(x: Array, scale: Array, shift: Array, made: Recipe) -> Array:
+    """The numbers that the elements become, ``[elements, blocks]``.
 
     Row by row, so that scales are not broadcast (see `scales`).
     """
     groups = Parameters(scale=scale, shift=shift)
 
-    def step(i: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
-        quotient, value = to_grid(x[i], groups, made, jnp)
-        return found[0].at[i].set(quotient), found[1].at[i].set(from_grid(value, groups, made))
+    def step(i: Array, found: Array) -> Array:
+        return found.at[i].set(from_grid(to_grid(x[i], groups, made, jnp)[1], groups, made))
 
-    return _jax.lax.fori_loop(0, x.shape[0], step, (_jax.numpy.empty_like(x), _jax.numpy.empty_like(x)))
+    return _jax.lax.fori_loop(0, x.shape[0], step, _jax.numpy.empty_like(x))
 
 
 @_jax.jit
 def measure(
-    x: Array, count: Array, quotient: Array, y: Array, scale: Array, low: Array, high: Array, ulp: UlpScale
+    x: Array, count: Array, y: Array, scale: Array, offset: Array, low: Array, high: Array, ulp: UlpScale
 ) -> dict[str, Array]:
     """Sums of the terms over each block, in float64, each term as often as its element occurs; and their maxima.
 
-    ``low``, ``high``: bounds of the quotient in each block; ``scale``: ``[blocks]`` as well.
+    ``[blocks]``: ``scale``, the ``offset`` that is subtracted before it divides, and bounds of the quotient.
     """
     unroll = min(_UNROLL, x.shape[0])
-    scale, low, high = (v.astype(x.dtype) for v in (scale, low, high))
+    scale, offset, low, high = (v.astype(x.dtype) for v in (scale, offset, low, high))
 
     def step(i: Array, sums: dict[str, Array]) -> dict[str, Array]:
         for j in range(unroll):
             k = i * unroll + j
-            new = terms(x[k], y[k], quotient=quotient[k], scale=scale, bounds=(low, high), ulp=ulp, xp=jnp)
+            quotient = (x[k] - offset) / scale
+            new = terms(x[k], y[k], quotient=quotient, scale=scale, bounds=(low, high), ulp=ulp, xp=jnp)
             sums = _add(sums, new, count[k])
         return sums
 
@@ -102,7 +102,7 @@ def _add(sums: dict[str, Array], new: Terms, count: Array) -> dict[str, Array]:
         return sums[name] + count * term.astype(jnp.float64)
 
     def most(name: str, term: Array) -> Array:
-        return jnp.maximum(sums[name], term)  # padding repeats elements, or is 0 and exact
+        return jnp.maximum(sums[name], term)  # padding repeats an element of its group
 
     return {
         "noise": plus("noise", new.squared_error),
