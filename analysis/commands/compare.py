@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from analysis.comparison.runner import Progress
     from analysis.tensors import Tensor
 
+#: rows of a summary that the terminal shows in full
 _ROWS = 60
+_DEFAULT = "FP16 weights of Whisper tiny.en"
 
 
 def compare(
@@ -79,15 +81,15 @@ def _input(
         if file is not None or names is not None:
             raise ValueError("--distribution makes its own tensor: it does not go with --tensors or --names")
         return _sampled(distribution, size, seed), provenance(f"{distribution}, {size} elements, seed {seed}"), {}
-    from analysis.tensors import default, load
+    from analysis.tensors import default, installed, load
 
     try:
         loaded = default() if file is None else load(file, names=names)
     except ModuleNotFoundError as error:
         raise ValueError(str(error)) from None
     chosen = _matching(list(loaded), names)
-    source = "FP16 weights of Whisper tiny.en" if file is None else str(file)
-    return chosen, provenance(source, file), {skipped.name: skipped.reason for skipped in loaded.skipped}
+    origin = provenance(str(file), file) if file else {**provenance(_DEFAULT), "SHA-256": installed.SHA256}
+    return chosen, origin, {skipped.name: skipped.reason for skipped in loaded.skipped}
 
 
 def _sampled(distribution: str, size: int, seed: int) -> list[Tensor]:
