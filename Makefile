@@ -11,7 +11,7 @@ compare: $(VENV)/.compare  ## the main job: every narrow format on the weights o
 	$(BIN)/assay compare
 
 test: $(VENV)/.test  ## everything that a CPU can prove in minutes
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not notebooks"
 
 test-torch: $(VENV)/.torch  ## PyTorch as one more peer (Python 3.11; elsewhere it may download gigabytes of CUDA)
 	$(BIN)/python -m pytest tests/peers -k torch
@@ -23,10 +23,10 @@ lint: $(VENV)/.test  ## style, types, and the direction of imports
 	$(BIN)/lint-imports
 
 notebooks: $(VENV)/.test  ## run every notebook from top to bottom
-	$(BIN)/python -m pytest notebooks --nbmake --nbmake-timeout=300 -n 0
+	$(BIN)/python -m pytest tests/notebooks -m notebooks
 
 bench: $(VENV)/.test  ## ratios against peers and ceilings, a few formats
-	$(BIN)/python benchmarks/codec.py --quick
+	$(BIN)/python benchmarks/codec.py --quick --seconds 0.5
 
 sweep: $(VENV)/.test  ## the whole proof, hours; Ctrl-C and run again to resume
 	$(BIN)/assay sweep --record benchmarks/records/sweep.json

@@ -73,8 +73,8 @@ def _encode_flat(values: NDArray[Any], request: Conversion) -> Codes:
 def decode(codes: ArrayLike, fmt: str | Format) -> NDArray[np.floating[Any]]:
     """Values of ``codes``, exactly: float32 where that holds every value of the format, else float64.
 
-    ``codes`` are integers below ``2^bits``, any shape. NaN codes give the positive quiet NaN. Raises ``TypeError`` for a dtype
-    that is no integer and ``ValueError`` for a code out of range, naming it.
+    ``codes`` are integers below ``2^bits``, any shape. NaN codes give the positive quiet NaN. Raises ``TypeError``
+    for a dtype that is no integer and ``ValueError`` for a code out of range, naming it.
 
     >>> decode([0x38, 0x7E, 0x01], "float8_e4m3fn")
     array([1.000000e+00, 4.480000e+02, 1.953125e-03], dtype=float32)

@@ -77,7 +77,7 @@ def _names(names: tuple[str, ...]) -> str:
     of_p3109 = tuple(name for name in names if name in P3109)
     if of_p3109 not in rule:
         return ", ".join(names)
-    return ", ".join([*(name for name in names if name not in P3109), f"all {rule[of_p3109]} formats of 3 to 8 bits"])
+    return ", ".join([*(name for name in names if name not in P3109), f"{rule[of_p3109]} of 3 to 8 bits"])
 
 
 def _peers(peers: tuple[str, ...]) -> str:
