@@ -82,8 +82,12 @@ def _float_bits(c: Array, spec: FloatSpec, binary: Binary, xp: Namespace) -> Arr
     first = spec.emin + binary.bias  # target exponent field of the smallest normal value
     if first < 1 or (spec.has_zero and spec.emin - t < 1 - binary.bias):
         bits = _through_subnormals(magnitude, bits, spec, binary, xp)
-    elif spec.has_zero:
+    elif (
+        spec.has_zero and ((1 << spec.magnitude_bits) - 1 >> t) + rebias < 2 * binary.bias
+    ):  # twice any of them is finite
         bits = xp.minimum(bits, _subnormal_bits(bits, spec, binary, xp))
+    elif spec.has_zero:
+        bits = xp.where(magnitude < (1 << t), _scaled(magnitude, spec.emin - t, binary, xp), bits)
     above = _codes_above_maximum(magnitude, bits, spec, binary)
     if spec.has_infinity:
         bits = xp.where(above(0), binary.infinity, bits)

@@ -233,3 +233,11 @@ def test_round_to_is_decode_of_encode():
     x = boundary(formats.get("e3m2"), "float32")
     expected = reference.decode(reference.encode(x, "e3m2", **RNE), "e3m2")
     np.testing.assert_array_equal(reference.round_to(x, "e3m2", **RNE), expected, strict=True)
+
+
+def test_decode_at_the_top_of_binary32_warns_of_nothing():
+    """Found by test_decode_of_formats_at_large_is_the_judges: twice the largest values is no binary32 number."""
+    spec = formats.FloatSpec(name="top", bits=7, precision=3, bias=-96, max_code=127, signed=False, source="a test")
+    judged = np.array([float(exact.decode(code, spec)) for code in range(128)], np.float32)
+    np.testing.assert_array_equal(reference.decode(np.arange(128), spec), judged)
+    np.testing.assert_array_equal(np.asarray(kernels_ref.decode(np.arange(128, dtype=np.uint8), spec)), judged)
