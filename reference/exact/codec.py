@@ -6,6 +6,7 @@ No float arithmetic, no ``log2``, no code shared with what it judges. A float ar
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
 
 from formats import FloatSpec, Format, IntSpec, Nan, NanRule, Overflow, Rounding, Saturation, get, parse_enum
@@ -235,5 +236,6 @@ def _integer_code(number: int, spec: IntSpec) -> int:
     return int(number < 0) if not spec.has_zero else number % (1 << spec.bits)
 
 
+@functools.cache
 def _power_of_two(exponent: int) -> Fraction:
     return Fraction(1 << exponent) if exponent >= 0 else Fraction(1, 1 << -exponent)

@@ -6,6 +6,8 @@ from fractions import Fraction
 
 from formats import Rounding
 
+_HALF = Fraction(1, 2)
+
 
 def round_to_integer(
     scaled: Fraction,
@@ -29,13 +31,12 @@ def round_to_integer(
     if rest == 0:
         return down
     odd = (down + code_offset) % 2 == 1
-    half = Fraction(1, 2)
     r, n = random_bits, random_bit_count
     match rounding:
         case Rounding.NEAREST_TIES_TO_EVEN:
-            up = rest > half or (rest == half and odd)
+            up = rest > _HALF or (rest == _HALF and odd)
         case Rounding.NEAREST_TIES_TO_AWAY:
-            up = rest >= half
+            up = rest >= _HALF
         case Rounding.TOWARD_ZERO:
             up = False
         case Rounding.TOWARD_POSITIVE:
@@ -60,4 +61,4 @@ def _floor(x: Fraction) -> int:
 def _half_even(x: Fraction) -> int:
     floor = _floor(x)
     rest = x - floor
-    return floor + (rest > Fraction(1, 2) or (rest == Fraction(1, 2) and floor % 2 == 1))
+    return floor + (rest > _HALF or (rest == _HALF and floor % 2 == 1))
