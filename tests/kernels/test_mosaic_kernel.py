@@ -132,7 +132,7 @@ device_description_str: "NVIDIA H100 80GB HBM3"
 @pytest.fixture(scope="module")
 def h100():
     """A sharding on one described H100."""
-    if OLD or importlib.util.find_spec("jax_plugins.xla_cuda13") is None:
+    if OLD or importlib.util.find_spec("jax_cuda13_plugin") is None:
         pytest.skip("compiling for a GPU needs jax >= 0.11.2 with jax-cuda13-plugin and jax-cuda13-pjrt")
     from jax.experimental import topologies
 
