@@ -5,7 +5,7 @@ VENV ?= .venv
 WORKERS ?= auto
 BIN := $(VENV)/bin
 
-.PHONY: compare test test-torch lint notebooks bench sweep clean
+.PHONY: compare test test-torch lint notebooks bench sweep docs clean
 
 compare: $(VENV)/.compare  ## the main job: every narrow format on the weights of a real network
 	$(BIN)/assay compare
@@ -31,6 +31,9 @@ bench: $(VENV)/.test  ## ratios against peers and ceilings, a few formats
 sweep: $(VENV)/.test  ## the whole proof, hours; Ctrl-C and run again to resume
 	$(BIN)/assay sweep --record benchmarks/records/sweep.json
 
+docs: $(VENV)/.docs  ## the documentation site, warnings as errors: out/docs/index.html
+	$(BIN)/python -m sphinx -W -q -b html docs out/docs
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -45,6 +48,10 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.torch: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --group peers-torch
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --group docs
 	touch $@
 
 clean:

@@ -191,7 +191,7 @@ def _parse(name: str) -> Format:
             bias = int(match[4]) if match[4] else None
             return _fnuz(name, exponent_bits, _QUALCOMM, bits=bits, bias=bias)
     if match := re.fullmatch(r"e(\d+)m(\d+)", name):
-        pattern = re.compile(rf"(float\d+_|u?){name}(fn|b\d+)?(uz|u)?")
+        pattern = re.compile(rf"(float\d+_|u?){name}(b\d+)?(fn)?(uz|u)?")
         candidates = [known for known in _REGISTRY if pattern.fullmatch(known)]
         if len(candidates) == 1:
             return _REGISTRY[candidates[0]]

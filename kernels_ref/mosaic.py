@@ -59,7 +59,7 @@ def encode(
     Raises ``ImportError`` where Mosaic GPU is missing (it needs jax 0.11.2, so Python 3.12), ``TypeError`` or
     ``ValueError`` as `reference.encode`, for other dtypes, and for formats above 8 bits.
 
-    >>> encode([1.0, 500.0], "float8_e4m3fn", rounding="nearest_ties_to_even", saturation="sat_finite",
+    >>> encode(jnp.array([1.0, 500.0]), "float8_e4m3fn", rounding="nearest_ties_to_even", saturation="sat_finite",
     ...        interpret=True)  # doctest: +SKIP
     Array([ 56, 126], dtype=uint8)
     """
