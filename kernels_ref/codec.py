@@ -14,6 +14,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from formats import Format, NanRule, Rounding, Saturation, get
+from kernels_ref import rounding as lanes
 from reference.array import codec
 from reference.array import decode as array_decode
 from reference.array.carrier import check_dtype
@@ -94,7 +95,7 @@ def _encoder(
     request = conversion(fmt, rounding=rounding, saturation=saturation, nan=nan, random_bit_count=random_bit_count)
 
     def run(x: Array, random_bits: Array | None = None) -> Array:
-        return codec.encode(x, request, jnp, random_bits)
+        return codec.encode(x, request, jnp, random_bits, rounder=lanes.round_magnitude)
 
     return request, jax.jit(run)  # pyright: ignore[reportUnknownMemberType]
 

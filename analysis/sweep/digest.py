@@ -27,6 +27,7 @@ SOURCES = (
     "reference/array/table.py",
     "reference/array/wrap.py",
     "kernels_ref/codec.py",
+    "kernels_ref/rounding.py",
     "analysis/sweep/decoding.py",
     "analysis/sweep/encoding.py",
     "analysis/sweep/folding.py",

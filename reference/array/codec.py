@@ -5,6 +5,8 @@ The code is straight-line: no branch depends on data, so it jits, vmaps and lowe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from formats import FloatSpec, Format, IntSpec, Nan, Overflow, Rounding, Saturation
 from reference.array.carrier import Array, Carrier, Namespace, carry
 from reference.array.conversion import Conversion, nan_code
@@ -17,32 +19,11 @@ def code_dtype(spec: Format, xp: Namespace) -> type:
     return xp.uint8 if spec.bits <= 8 else xp.uint16 if spec.bits <= 16 else xp.uint32
 
 
-def encode(x: Array, conversion: Conversion, xp: Namespace, random_bits: Array | None = None) -> Array:
-    """Codes of ``x``, rounded once from the exact value.
-
-    ``x``: any shape, dtype as in `carrier.check_dtype`. ``random_bits``: unsigned integers of a shape that
-    broadcasts with ``x``. See `reference.encode` for the meaning; arguments are taken as checked.
-    """
-    spec = conversion.spec
-    if isinstance(spec, IntSpec):
-        return _encode_int(x, conversion, spec, xp, random_bits)
-    carrier = carry(x, xp, rounding=conversion.rounding)
-    return encode_float(carrier, conversion, spec, xp, random_bits)
+#: how magnitudes become codes: `round_magnitude`, or what equals it
+Rounder = Callable[..., Array]
 
 
-def encode_float(
-    carrier: Carrier, conversion: Conversion, spec: FloatSpec, xp: Namespace, random_bits: Array | None = None
-) -> Array:
-    """`encode` from the carrier on."""
-    parity = int(not spec.has_zero and spec.precision == 1)
-    c = _round(carrier, spec.precision, spec.emin, conversion, xp, random_bits, parity)
-    if not spec.has_zero:  # codes start at 2^emin, not one binade earlier; what rounds to less becomes the smallest
-        first = c.dtype.type(1 << spec.fraction_bits)
-        c = xp.maximum(c, first) - first
-    return _saturate(c, carrier, conversion, spec, xp).astype(code_dtype(spec, xp))
-
-
-def _round(
+def round_magnitude(
     carrier: Carrier,
     precision: int,
     emin: int,
@@ -51,8 +32,11 @@ def _round(
     random_bits: Array | None,
     parity: int = 0,
 ) -> Array:
-    """Magnitude codes rounded in unbounded range, uint32; a format counts from the binade below its ``2^emin``."""
-    significand, shift = _align(carrier, precision, emin, conversion.rounding, xp)
+    """Magnitude codes rounded in unbounded range, uint32; a format counts from the binade below its ``2^emin``.
+
+    ``parity`` is 1 where that count differs from the code by an odd number.
+    """
+    significand, shift = align(carrier, precision, emin, conversion.rounding, xp)
     if random_bits is None:
         c = round_shift(significand, shift, conversion.rounding, xp, negative=carrier.negative, parity=parity)
     else:
@@ -61,7 +45,32 @@ def _round(
     return c.astype(xp.uint32)
 
 
-def _align(carrier: Carrier, precision: int, emin: int, rounding: Rounding, xp: Namespace) -> tuple[Array, Array]:
+def encode(
+    x: Array,
+    conversion: Conversion,
+    xp: Namespace,
+    random_bits: Array | None = None,
+    *,
+    rounder: Rounder = round_magnitude,
+) -> Array:
+    """Codes of ``x``, rounded once from the exact value.
+
+    ``x``: any shape, dtype as in `carrier.check_dtype`. ``random_bits``: unsigned integers of a shape that
+    broadcasts with ``x``. See `reference.encode` for the meaning; arguments are taken as checked.
+    """
+    spec = conversion.spec
+    if isinstance(spec, IntSpec):
+        return _encode_int(x, conversion, spec, xp, random_bits, rounder)
+    carrier = carry(x, xp, rounding=conversion.rounding)
+    parity = int(not spec.has_zero and spec.precision == 1)
+    c = rounder(carrier, spec.precision, spec.emin, conversion, xp, random_bits, parity)
+    if not spec.has_zero:  # codes start at 2^emin, not one binade earlier; what rounds to less becomes the smallest
+        first = c.dtype.type(1 << spec.fraction_bits)
+        c = xp.maximum(c, first) - first
+    return _saturate(c, carrier, conversion, spec, xp).astype(code_dtype(spec, xp))
+
+
+def align(carrier: Carrier, precision: int, emin: int, rounding: Rounding, xp: Namespace) -> tuple[Array, Array]:
     """``(significand, shift)`` such that the magnitude code is ``significand / 2^shift``, unrounded.
 
     From ``2^emin`` on codes are consecutive, the fraction carrying into the exponent. So with the exponent field
@@ -149,7 +158,9 @@ def binade(spec: IntSpec) -> tuple[int, int]:
     return spec.bits + 1, spec.bits - spec.fraction_bits
 
 
-def _encode_int(x: Array, conversion: Conversion, spec: IntSpec, xp: Namespace, random_bits: Array | None) -> Array:
+def _encode_int(
+    x: Array, conversion: Conversion, spec: IntSpec, xp: Namespace, random_bits: Array | None, rounder: Rounder
+) -> Array:
     """Integers are the subnormals of a format whose first binade holds them all: quantum ``2^-fraction_bits``."""
     if conversion.saturation is Saturation.WRAP:
         return encode_wrapping(x, conversion, spec, xp, random_bits).astype(code_dtype(spec, xp))
@@ -160,7 +171,7 @@ def _encode_int(x: Array, conversion: Conversion, spec: IntSpec, xp: Namespace, 
     if not spec.has_zero:
         code = (carrier.negative & (carrier.magnitude != 0)).astype(xp.uint32)
         return xp.where(is_nan, nan, code).astype(code_dtype(spec, xp))
-    c = _round(carrier, precision, emin, conversion, xp, random_bits)
+    c = rounder(carrier, precision, emin, conversion, xp, random_bits)
     c = xp.minimum(c, xp.where(carrier.negative, xp.uint32(-spec.minimum), xp.uint32(spec.maximum)))
     c = xp.where(is_nan, nan, c)
     minus = (carrier.negative ^ (carrier.negative & is_nan)).astype(xp.uint32)

@@ -73,8 +73,13 @@ def test_golden_table(monkeypatch, position):
 
 
 def test_golden_code(monkeypatch):
+    right, wrong = codec.encode, one_wrong(codec.encode, 5)
+
+    def wrong_in_numpy(x, request, xp, *arguments, **options):
+        return (wrong if xp is np else right)(x, request, xp, *arguments, **options)
+
     table.encode_table.cache_clear()
-    monkeypatch.setattr(codec, "encode", one_wrong(codec.encode, 5))
+    monkeypatch.setattr(codec, "encode", wrong_in_numpy)
     outcome = run(CLASSES)
     table.encode_table.cache_clear()
     assert outcome.mismatches > 2  # the table comes from this code

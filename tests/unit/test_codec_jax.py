@@ -135,3 +135,28 @@ def test_missing_random_bits_are_noticed_under_jit():
     policy = {"rounding": "stochastic_a", "saturation": "sat_finite", "random_bit_count": 3}
     with pytest.raises(TypeError, match="a stochastic rounding needs random_bits"):
         jax.jit(lambda v: kernels_ref.encode(v, "float8_e4m3fn", **policy))(jnp.ones(3))
+
+
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "float4_e2m1fn", "mxint8"])
+def test_rounding_by_a_sum_is_not_contracted_with_the_callers_product(name):
+    """The product rounded to binary32 is what is encoded, not the product inside a fused multiply and add."""
+    spec = formats.get(name)
+    ties = landmarks.as_dtype(landmarks.midpoints(spec), "float32")
+    factors = np.random.default_rng(0).uniform(1, 2, (64, 1)).astype(np.float32)
+    x, y = np.broadcast_to(factors, (64, ties.size)), ties / factors
+    jitted = jax.jit(lambda a, b: kernels_ref.encode(a * b, name, **RNE))
+    np.testing.assert_array_equal(np.asarray(jitted(x, y)), reference.encode(x * y, name, **RNE))
+
+
+@pytest.mark.parametrize("count", range(1, 25))
+@pytest.mark.parametrize("rounding", ["stochastic_a", "stochastic_b", "stochastic_c"])
+@pytest.mark.parametrize("name", ["float8_e5m2", "Binary8p7sf", "int8", "uint1"])
+def test_every_count_of_random_bits(name, rounding, count):
+    """Which way ticks are counted depends on the count."""
+    spec = formats.get(name)
+    x = np.concatenate([landmarks.near_ties(spec, "float32"), landmarks.dtype_subnormals("float32")])
+    x = np.append(x, np.float32([np.inf, -np.inf, np.nan, 3e38, -3e38]))
+    drawn = np.random.default_rng(count).integers(0, 1 << count, x.size, dtype=np.uint32)
+    policy = {"rounding": rounding, "saturation": "sat_finite", "nan": "zero", "random_bit_count": count}
+    got = kernels_ref.encode(x, name, **policy, random_bits=drawn)
+    np.testing.assert_array_equal(np.asarray(got), reference.encode(x, name, **policy, random_bits=drawn))
