@@ -1,4 +1,4 @@
-"""JAX executors: the golden model's integer code under jit, with the same names and arguments."""
+"""JAX executors: the golden model's code under jit, with the same names and arguments, rounding by other means."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def encode(
     random_bits: ArrayLike | None = None,
     random_bit_count: int | None = None,
 ) -> Array:
-    """`reference.encode` in JAX: same arguments, same codes, bit for bit; works under jit, vmap and in kernels.
+    """`reference.encode` in JAX: same arguments, same codes, bit for bit; works under jit and vmap.
 
     Two things differ. A value that JAX would narrow (float64 or int64 with x64 off) is refused with ``TypeError``.
     Under a transformation no element can be looked at, so a format without NaN needs ``nan=`` stated there, and
