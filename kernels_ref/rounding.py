@@ -68,8 +68,8 @@ def _ticks_fit(precision: int, conversion: Conversion) -> bool:
 
 
 def _spare(conversion: Conversion) -> int:
-    """Bits of a word that are free above a significand: integers beyond the range count as ``2^emin``, below 2^25."""
-    return 7 if isinstance(conversion.spec, IntSpec) else 0
+    """Bits that a significand may move up: what is beyond an integer format counts as ``2^emin``; two stay free."""
+    return _WIDTH - 2 - (_FRACTION_BITS + 1) if isinstance(conversion.spec, IntSpec) else 0
 
 
 def _stochastic(
