@@ -13,24 +13,65 @@ from formats.p3109 import p3109
 from formats.policy import NanRule, Overflow, Rounding, Saturation, parse_enum
 from formats.registry import Format, get, names
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from formats.chips import Evidence
+    from formats.dot import Accumulator, accumulator, accumulators
+    from formats.results import FLOAT32
+    from formats.summation import (
+        ExactSum,
+        FusedSteps,
+        HalvedSteps,
+        IntegerSum,
+        PairwiseSum,
+        PromotedSum,
+        SequentialSum,
+        Summation,
+    )
+
 __all__ = [
+    "FLOAT32",
     "HAWQ_V3",
     "TERNARY_2BIT",
     "TERNARY_BASE3",
+    "Accumulator",
     "Dyadic",
     "DyadicSpec",
+    "Evidence",
+    "ExactSum",
     "FloatSpec",
     "Format",
+    "FusedSteps",
+    "HalvedSteps",
     "IntSpec",
+    "IntegerSum",
     "Layout",
     "Nan",
     "NanRule",
     "Overflow",
+    "PairwiseSum",
+    "PromotedSum",
     "Rounding",
     "Saturation",
+    "SequentialSum",
+    "Summation",
+    "accumulator",
+    "accumulators",
     "get",
     "layout",
     "names",
     "p3109",
     "parse_enum",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Accumulators are imported when first asked for: who only names formats does not wait for them."""
+    if name not in __all__:
+        raise AttributeError(f"module 'formats' has no attribute {name!r}")
+    from formats import chips, dot, results, summation
+
+    for module in (dot, chips, results, summation):
+        if hasattr(module, name):
+            return getattr(module, name)
+    raise AssertionError(name)
