@@ -2,7 +2,7 @@
 
 Names follow the instructions: ``hopper.wgmma.k32.f32.e4m3.e5m2`` is chip, instruction, shape, result, ``a``, ``b``.
 Those that take any operands are called after what they do: ``exact.f32``, ``sequential.f32``, ``fma.f32``,
-``pairwise.f32`` (each with ``f32``, ``f16`` or ``bf16``, rounding to nearest even); ``int32.wrap``, ``int9.sat_finite``.
+``pairwise.f32`` (each with ``f32``, ``f16`` or ``bf16``, rounding to nearest even); ``int32.wrap``, ``int9.wrap``.
 A suffix ``.promote128`` restarts a sum every 128 elements and adds the results in the output's format.
 """
 
