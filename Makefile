@@ -13,8 +13,8 @@ compare: $(VENV)/.compare  ## the main job: every narrow format on the weights o
 test: $(VENV)/.test  ## everything that a CPU can prove in minutes
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not notebooks"
 
-test-torch: $(VENV)/.torch  ## PyTorch as one more peer (Python 3.11; elsewhere it may download gigabytes of CUDA)
-	$(BIN)/python -m pytest tests/peers -k torch
+test-torch: $(VENV)/.torch  ## PyTorch and mmaemu as peers (Python 3.11; elsewhere torch may download gigabytes of CUDA)
+	$(BIN)/python -m pytest tests/peers -k "torch or mmaemu"
 
 lint: $(VENV)/.test  ## style, types, and the direction of imports
 	$(BIN)/ruff check .
