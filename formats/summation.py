@@ -90,9 +90,11 @@ class FusedSteps:
 class HalvedSteps:
     """An instruction that its assembler rewrites: two chained steps, then one addition in the output format.
 
-    Of every ``2 * step.products`` elements the step first sums those with ``k mod 4`` in {0, 1} from +0, then those
-    in {2, 3} on top of that; ``c`` is added last, RNE. So FP8 ``mma.sync`` runs on sm_90 and sm_100: operands widened
-    to float16, two HMMAs, an FADD (SASS of ptxas 13.0; NVIDIA/cutlass issue 1986).
+    Operands are first widened to float16, which has all their values: subnormals of E4M3 become normal, and their
+    exponent ``e`` in the step is that of the leading bit. Of every ``2 * step.products`` elements the step first sums
+    those with ``k mod 4`` in {0, 1} from +0, then those in {2, 3} on top of that; ``c`` is added last, RNE, a NaN
+    being the step's ``nan_code``. So FP8 ``mma.sync`` runs on sm_90 and sm_100: conversions, two HMMAs, an FADD or
+    HADD2 (SASS of ptxas 13.0; NVIDIA/cutlass issue 1986).
     """
 
     step: FusedSteps
