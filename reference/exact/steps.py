@@ -10,7 +10,7 @@ from fractions import Fraction
 from formats import FloatSpec, Format, FusedSteps, HalvedSteps, IntSpec, Rounding, Saturation
 from formats.results import FLOAT16
 from reference.exact.codec import decode, encode
-from reference.exact.terms import Value, product, rounded_total, special_total
+from reference.exact.terms import Value, is_nan, product, rounded_total, special_total
 
 Operands = Sequence[tuple[int, int]]
 Pair = tuple[Format, Format]
@@ -33,22 +33,27 @@ def _fused_step(pairs: Operands, c: int, pair: Pair, rule: FusedSteps) -> int:
     terms = [*_products(pairs, pair), _term(c, rule.output)]
     special = special_total([value for value, _ in terms])
     if special is not None:
-        return rule.nan_code if special != special else _result(special, rule)
+        return rule.nan_code if is_nan(special) else _result(special, rule)
     top = max([exponent for value, exponent in terms if value != 0] + [rule.floor])
     quantum = power_of_two(top - rule.fraction_bits)
-    return _result(sum(int(value / quantum) for value, _ in terms) * quantum, rule)  # int() cuts toward zero
+    return _result(sum(int(Fraction(value) / quantum) for value, _ in terms) * quantum, rule)  # int() cuts toward zero
 
 
 def _result(value: Value, rule: FusedSteps) -> int:
     """``value`` rounded to ``kept_bits``; overflow is infinity, which RZ alone would not make it; zero is +0."""
-    cut = rule.output.fraction_bits - rule.kept_bits
-    kept = replace(
-        rule.output, bits=rule.output.bits - cut, precision=rule.kept_bits + 1, max_code=rule.output.max_code >> cut
-    )
+    kept, cut = _kept(rule)
     if abs(value) >= power_of_two(kept.emax + 1):
         value = float("inf") if value > 0 else float("-inf")
     code = encode(value, kept, rounding=rule.rounding, saturation=Saturation.SAT_NONE)
     return 0 if code == kept.sign_code else code << cut
+
+
+@functools.cache
+def _kept(rule: FusedSteps) -> tuple[FloatSpec, int]:
+    """The output format without the bits that are not kept, and how many these are."""
+    spec, cut = rule.output, rule.output.fraction_bits - rule.kept_bits
+    kept = replace(spec, bits=spec.bits - cut, precision=rule.kept_bits + 1, max_code=spec.max_code >> cut)
+    return kept, cut
 
 
 def halved(pairs: Operands, c: int, pair: Pair, rule: HalvedSteps) -> int:
@@ -117,6 +122,7 @@ def exponent_of(a: Fraction) -> int:
     return e if a >= power_of_two(e) else e - 1
 
 
+@functools.cache
 def power_of_two(exponent: int) -> Fraction:
     """``2^exponent``.
 

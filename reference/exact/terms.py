@@ -23,7 +23,7 @@ def product(x: Value, y: Value) -> Value:
     >>> product(Fraction(-3), Fraction(0)), product(Fraction(1, 2), Fraction(-3))
     (-0.0, Fraction(-3, 2))
     """
-    if x != x or y != y:
+    if is_nan(x) or is_nan(y):
         return NAN
     negative = is_negative(x) != is_negative(y)
     if is_infinite(x) or is_infinite(y):
@@ -59,7 +59,7 @@ def special_total(terms: Sequence[Value]) -> float | None:
     inf
     """
     infinite = {float(term) for term in terms if is_infinite(term)}
-    if any(term != term for term in terms) or len(infinite) == 2:
+    if any(is_nan(term) for term in terms) or len(infinite) == 2:
         return NAN
     return infinite.pop() if infinite else None
 
@@ -94,7 +94,16 @@ def is_negative(x: Value) -> bool:
     >>> is_negative(-0.0)
     True
     """
-    return x < 0 or str(x) == "-0.0"
+    return str(x) == "-0.0" if x == 0 and isinstance(x, float) else x < 0
+
+
+def is_nan(x: Value) -> bool:
+    """Whether ``x`` is a NaN.
+
+    >>> is_nan(NAN)
+    True
+    """
+    return isinstance(x, float) and x != x
 
 
 def is_infinite(x: Value) -> bool:
@@ -103,4 +112,4 @@ def is_infinite(x: Value) -> bool:
     >>> is_infinite(Fraction(3))
     False
     """
-    return x in (INFINITY, -INFINITY)
+    return isinstance(x, float) and x in (INFINITY, -INFINITY)
