@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
-from formats.registry import get
+from formats.registry import Format, get
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from formats.registry import Format
-
-    #: one format for all operands, or one for each
-    Operands = str | Format | Sequence[str | Format]
+#: one format for all operands, or a tuple or list of one for each
+Operands = str | Format | Sequence[str | Format]
 
 
 class Operation(enum.Enum):

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING, Required, TypedDict, Unpack
+from typing import Required, TypedDict, Unpack
 
 from formats import FloatSpec, Format, NanRule, Rounding, Saturation, get, parse_enum
-from formats.operations import operand_formats
+from formats.operations import Operands, operand_formats
 from formats.policy import MAX_RANDOM_BITS
 from reference.exact.codec import decode, encode
-
-if TYPE_CHECKING:
-    from formats.operations import Operands
 
 _NAN, _INF = float("nan"), float("inf")
 Value = Fraction | float
