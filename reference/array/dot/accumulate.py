@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from formats import (
     ExactSum,
-    FloatSpec,
     Format,
     FusedSteps,
     HalvedSteps,
@@ -17,15 +14,16 @@ from formats import (
     SequentialSum,
     Summation,
 )
-from formats.dot import output
 from formats.results import FLOAT16
+from formats.schedule import Combine, KOrder, Schedule
 from reference.array.carrier import Array, Namespace
+from reference.array.dot.epilogue import joined
 from reference.array.dot.exact import exact
 from reference.array.dot.fused import chain
 from reference.array.dot.integers import integers
 from reference.array.dot.operand import Operand, unpack
-from reference.array.dot.ordered import add_codes, pairwise, rounded, sequential
-from reference.array.dot.rounded import Target, ieee
+from reference.array.dot.ordered import pairwise, rounded, sequential
+from reference.array.dot.rounded import ieee
 
 Pair = tuple[Format, Format]
 
@@ -35,8 +33,8 @@ def accumulate(
 ) -> Array:
     """Codes (int64) of ``c + a b``: ``a`` (..., M, K), ``b`` (..., K, N), ``c`` (..., M, N), all of them codes.
 
-    ``pair``: the formats of ``a`` and ``b``. ``random_bits``: (K, ..., M, N). See `reference.matmul`; arguments are
-    taken as checked. Straight-line code; K is unrolled.
+    Operands have as many axes each. ``pair``: the formats of ``a`` and ``b``. ``random_bits``: (K, ..., M, N). See
+    `reference.matmul`; arguments are taken as checked. Straight-line code; K is unrolled.
     """
     x, y = unpack(a, pair[0], xp), unpack(b, pair[1], xp)
     if isinstance(rule.inner if isinstance(rule, PromotedSum) else rule, HalvedSteps):
@@ -44,16 +42,40 @@ def accumulate(
     return _sum(x, y, c.astype(xp.int64), rule, pair, xp, random_bits)
 
 
-def addition(rule: Summation) -> Target:
-    """How results of a summation are added to one another: in its output's format, RNE, with its NaN."""
-    spec = output(rule)
-    assert isinstance(spec, FloatSpec)
-    target = ieee(spec, Rounding.NEAREST_TIES_TO_EVEN)
-    match rule.inner if isinstance(rule, PromotedSum) else rule:
-        case FusedSteps(nan_code=nan) | HalvedSteps(step=FusedSteps(nan_code=nan)):
-            return replace(target, nan_code=nan)
-        case _:
-            return target
+def scheduled(
+    a: Array,
+    b: Array,
+    c: Array,
+    rule: Summation,
+    pair: Pair,
+    plan: Schedule,
+    xp: Namespace,
+    random_bits: Array | None = None,
+) -> Array:
+    """`accumulate` in the order and the slices of ``plan``; draw k of ``random_bits`` goes with element k of K."""
+    length = a.shape[-1]
+    if plan.order is not KOrder.NATURAL:
+        order = xp.asarray(plan.permutation(length))
+        a, b = a[..., order], b[..., order, :]
+        random_bits = None if random_bits is None else random_bits[order]
+    parts: list[Array] = []
+    for start, stop in plan.bounds(length):
+        first, k = c if not parts else c & 0, slice(start, stop)
+        drawn = None if random_bits is None else random_bits[k]
+        part = accumulate(a[..., k], b[..., k, :], first, rule, pair, xp, drawn) if start < stop else first
+        parts.append(part)
+    return _combined(parts, rule, plan, xp)
+
+
+def _combined(parts: list[Array], rule: Summation, plan: Schedule, xp: Namespace) -> Array:
+    if plan.combine is Combine.BY_HALVES:
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = [joined(x, y, rule, xp) for x, y in zip(parts[:half], parts[half:], strict=True)]
+    total = parts[0]
+    for part in parts[1:]:
+        total = joined(total, part, rule, xp)
+    return total
 
 
 def _sum(
@@ -82,24 +104,23 @@ def _widened(x: Operand, xp: Namespace) -> Operand:
 
 
 def _halved(a: Operand, b: Operand, c: Array, rule: HalvedSteps, xp: Namespace) -> Array:
-    target, length = addition(rule), a.negative.shape[-1]
+    length = a.negative.shape[-1]
     for start in range(0, length, 2 * rule.step.products):
         partial = c & 0
         for half in ((0, 1), (2, 3)):
             stop = min(start + 2 * rule.step.products, length)
             taken = xp.asarray([k for k in range(start, stop) if (k - start) % 4 in half])
             partial = chain(a[..., taken], b[..., taken, :], partial, rule.step, xp)
-        c = add_codes(c, partial, target, xp)
+        c = joined(c, partial, rule, xp)
     return c
 
 
 def _promoted(
     a: Operand, b: Operand, c: Array, rule: PromotedSum, pair: Pair, xp: Namespace, random_bits: Array | None
 ) -> Array:
-    target = addition(rule)
     for start in range(0, a.negative.shape[-1], rule.every):
         part = slice(start, start + rule.every)
         drawn = None if random_bits is None else random_bits[part]
         partial = _sum(a[..., part], b[..., part, :], c & 0, rule.inner, pair, xp, drawn)
-        c = add_codes(c, partial, target, xp)
+        c = joined(c, partial, rule, xp)
     return c

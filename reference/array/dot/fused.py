@@ -10,7 +10,7 @@ from reference.array.dot.rounded import Target, round_sum
 
 
 def chain(a: Operand, b: Operand, c: Array, rule: FusedSteps, xp: Namespace) -> Array:
-    """Codes of ``c + a b`` by steps of ``products`` along K; ``a`` (..., M, K), ``b`` (..., K, N), ``c`` (..., M, N)."""
+    """Codes of ``c + a b`` by steps along K: ``a`` (..., M, K), ``b`` (..., K, N), codes ``c`` (..., M, N)."""
     left, right = special.properties_of_a(a, xp), special.properties_of_b(b, xp)
     target = _target(rule)
     for start in range(0, a.negative.shape[-1], rule.products):

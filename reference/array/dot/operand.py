@@ -37,8 +37,14 @@ class Operand:
 
     def __getitem__(self, index: object) -> Operand:
         """The same part of every array."""
-        arrays = (self.negative, self.significand, self.exponent, self.infinite, self.nan)
-        return Operand(*(array[index] for array in arrays), self.fraction_bits)
+        return Operand(
+            self.negative[index],
+            self.significand[index],
+            self.exponent[index],
+            self.infinite[index],
+            self.nan[index],
+            self.fraction_bits,
+        )
 
 
 def unpack(codes: Array, spec: Format, xp: Namespace) -> Operand:
@@ -48,10 +54,7 @@ def unpack(codes: Array, spec: Format, xp: Namespace) -> Operand:
 
 
 def _integers(c: Array, spec: IntSpec, xp: Namespace) -> Operand:
-    if not spec.has_zero:
-        n = 1 - 2 * c
-    else:
-        n = c - ((c >> (spec.bits - 1)) << spec.bits) if spec.signed else c
+    n = 1 - 2 * c if not spec.has_zero else c - ((c >> (spec.bits - 1)) << spec.bits) if spec.signed else c
     never = n != n
     exponent = xp.where(n == 0, NOWHERE, 0)
     return Operand(n < 0, xp.abs(n), exponent, never, never, spec.fraction_bits)
@@ -71,12 +74,6 @@ def _floats(c: Array, spec: FloatSpec, xp: Namespace) -> Operand:
     significand = xp.where(nan | infinite, 0, significand)
     exponent = (xp.maximum(field, 1) if spec.has_zero else field) - spec.bias
     return Operand(negative, significand, xp.where(significand == 0, NOWHERE, exponent), infinite, nan, t)
-
-
-def expand(x: Operand, axis: int, xp: Namespace) -> Operand:
-    """``x`` with a new axis."""
-    arrays = (x.negative, x.significand, x.exponent, x.infinite, x.nan)
-    return Operand(*(xp.expand_dims(array, axis) for array in arrays), x.fraction_bits)
 
 
 def multiply(a: Operand, b: Operand) -> Operand:

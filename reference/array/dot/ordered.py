@@ -14,7 +14,7 @@ def sequential(
     a: Operand, b: Operand, c: Array, rule: SequentialSum, xp: Namespace, random_bits: Array | None = None
 ) -> Array:
     """Codes of ``c + a b``, one k after the other; ``random_bits`` (K, ..., M, N)."""
-    target = ieee(rule.output, rule.rounding, rule.random_bit_count)
+    target = ieee(rule.output, rule.rounding, rule.random_bit_count or 0)
     for k in range(a.negative.shape[-1]):
         term = _product(a, b, k)
         if not rule.fused:

@@ -23,10 +23,10 @@ class Target:
     kept_bits: int
     nan_code: int
     always_infinite: bool = False
-    random_bit_count: int | None = None
+    random_bit_count: int = 0
 
 
-def ieee(spec: FloatSpec, rounding: Rounding, random_bit_count: int | None = None) -> Target:
+def ieee(spec: FloatSpec, rounding: Rounding, random_bit_count: int = 0) -> Target:
     """Overflow under SAT_NONE, the format's own NaN."""
     assert spec.nan_code is not None
     return Target(

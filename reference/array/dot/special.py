@@ -33,7 +33,7 @@ class Special:
 
 
 def properties_of_a(a: Operand, xp: Namespace) -> Array:
-    """What `meet` needs of the left operand (..., M, K): zeros and ones, along a first axis 4 for each kind of special."""
+    """What `meet` needs of the left operand (..., M, K): zeros and ones along a new first axis, 4 for each kind."""
     signed = _signed(a)
     return xp.stack([a.nan, xp.ones_like(a.nan), a.infinite, a.zero, *signed, *signed]).astype(xp.float32)
 
