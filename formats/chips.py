@@ -1,4 +1,8 @@
-"""The matrix units of GPUs: a row for each instruction and pair of operand formats, with the evidence for it."""
+"""The matrix units of GPUs: a row for each instruction and pair of operand formats, with the evidence for it.
+
+Left out, since nothing recorded stands behind them: block-scaled operands of Blackwell (mxf8f6f4, mxf4, nvfp4), sparse
+operands, float64, and integers of 4 bits and of chips other than Hopper.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,14 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from formats import cdna
 from formats.policy import Rounding, Saturation
 from formats.results import FLOAT16, FLOAT32
 from formats.summation import FusedSteps, HalvedSteps, IntegerSum, Summation
 
 
 class Evidence(enum.Enum):
-    """What stands behind a row."""
+    """What stands behind a row; rows of a chip that differ in K or in mixing operands share what one of them has."""
 
     MEASURED = "measured"  #: equal to recorded results of the chip, special values and floors included
     VECTORS = "published vectors"  #: equal to published results on normal data; floors and specials are second hand
@@ -47,6 +52,7 @@ _FORMATS = {
     "e2m1": "float4_e2m1fn",
     "s8": "int8",
     "u8": "uint8",
+    **cdna.FP8,
 }
 _FP8 = ("e4m3", "e5m2")
 _NARROW = (*_FP8, "e2m3", "e3m2", "e2m1")
@@ -55,6 +61,7 @@ _PUBLISHED = (
     "results recorded in MATLAB-tensor-core at b12b5a7 (arXiv 2512.07004, 2510.15884); MMA-Sim, arXiv 2511.10909"
 )
 _MMA_SIM = "MMA-Sim at c785138, arXiv 2511.10909"
+_AMD = _MMA_SIM + "; MATLAB-tensor-core, models CDNA1 to CDNA3"
 
 
 def _step(output: str, products: int, fraction_bits: int, spare: int, kept_bits: int | None = None) -> FusedSteps:
@@ -169,6 +176,9 @@ def _rows() -> Iterator[Instruction]:
         ("blackwell", _wide_warps(), Evidence.VECTORS, _PUBLISHED + "; NVIDIA/cutlass issue 1986"),
         ("blackwell", _tensor_memory(), Evidence.SECOND_HAND, _MMA_SIM + "; DeepGEMM issue 176"),
         ("blackwell_rtx", _consumer_blackwell(), Evidence.SECOND_HAND, _MMA_SIM),
+        ("cdna1", cdna.cdna1(), Evidence.SECOND_HAND, _AMD),
+        ("cdna2", cdna.cdna2(), Evidence.SECOND_HAND, _AMD),
+        ("cdna3", cdna.cdna3(), Evidence.SECOND_HAND, _AMD),
     )
     for chip, rows, evidence, source in chips:
         for name, a, b, k, summation in rows:

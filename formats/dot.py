@@ -71,8 +71,8 @@ def output(summation: Summation) -> Format:
 def accumulator(name: str | Accumulator) -> Accumulator:
     """The accumulator called ``name``; a record is returned as it is.
 
-    The shape of a wgmma may be spelled with M and N (``wgmma.m64n8k32``), which change nothing. Raises ``KeyError``
-    naming the nearest known names.
+    The shapes of wgmma and MFMA may be spelled with M and N (``wgmma.m64n8k32``, ``mfma.32x32x8``), which change
+    nothing. Raises ``KeyError`` naming the nearest known names.
 
     >>> accumulator("exact.f32").output.name
     'float32'
@@ -105,7 +105,7 @@ _RESULTS = {"f32": FLOAT32, "f16": FLOAT16, "bf16": BFLOAT16}
 
 
 def _instruction(name: str) -> Accumulator | None:
-    row = instructions().get(re.sub(r"\bwgmma\.m64n\d+k", "wgmma.k", name))
+    row = instructions().get(re.sub(r"\b(wgmma\.m64n\d+k|mfma\.\d+x\d+x)", _without_m_and_n, name))
     if row is None:
         return None
     return Accumulator(
@@ -117,6 +117,10 @@ def _instruction(name: str) -> Accumulator | None:
         evidence=row.evidence,
         source=row.source,
     )
+
+
+def _without_m_and_n(shape: re.Match[str]) -> str:
+    return shape[0].partition(".")[0] + ".k"
 
 
 def _integer(name: str) -> Accumulator | None:
@@ -145,7 +149,7 @@ def _general(name: str) -> Accumulator | None:
 def _promote(found: Accumulator, every: int) -> Accumulator:
     inner = found.summation
     if not isinstance(inner, FusedSteps | HalvedSteps | SequentialSum | PairwiseSum):
-        raise KeyError(f"{found.name} is not promoted: its sums are exact or of integers")
+        raise KeyError(f"{found.name} is not promoted: that is for fused, sequential and pairwise sums")
     if every < 1 or every % found.k:
         raise KeyError(f"{found.name}.promote{every}: {every} must be a multiple of its k={found.k}")
     summation = PromotedSum(inner=inner, every=every)

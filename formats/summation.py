@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from formats.floating import FloatSpec
+from formats.matrix_cores import ExactSteps, JoinedSteps, PairwiseSteps
 from formats.policy import Rounding, Saturation
 
 
@@ -130,4 +131,15 @@ class IntegerSum:
             raise ValueError(f"IntegerSum: saturation={self.saturation.value!r} must be wrap or sat_finite")
 
 
-Summation = ExactSum | SequentialSum | PairwiseSum | FusedSteps | HalvedSteps | PromotedSum | IntegerSum
+Summation = (
+    ExactSum
+    | SequentialSum
+    | PairwiseSum
+    | FusedSteps
+    | HalvedSteps
+    | PromotedSum
+    | IntegerSum
+    | ExactSteps
+    | PairwiseSteps
+    | JoinedSteps
+)

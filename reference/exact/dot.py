@@ -22,9 +22,13 @@ from formats import (
     Summation,
 )
 from formats.dot import output
+from formats.matrix_cores import ExactSteps, JoinedSteps, PairwiseSteps
 from reference.exact.codec import decode, encode
-from reference.exact.steps import Operands, Pair, add, fused, halved
+from reference.exact.matrix_cores import matrix_core
+from reference.exact.steps import Operands, add, fused, halved
 from reference.exact.terms import Value, product, rounded_total
+
+Formats = tuple[Format, Format]
 
 
 def dot(
@@ -59,7 +63,6 @@ def dot(
     """
     rule = formats.accumulator(accumulator)
     pair = _format("a", rule.a, a_format, rule), _format("b", rule.b, b_format, rule)
-    _need_kind(rule, pair)
     if len(a) != len(b) or len(a) == 0 or len(a) % rule.k:
         raise ValueError(
             f"{rule.name}: a has K={len(a)} codes and b {len(b)}; both need a positive multiple of k={rule.k}"
@@ -79,17 +82,6 @@ def _format(name: str, own: Format | None, given: str | Format | None, rule: Acc
     return spec
 
 
-def _need_kind(rule: Accumulator, pair: Pair) -> None:
-    """Integer sums take plain integers, matrix units floats."""
-    summation = rule.summation.inner if isinstance(rule.summation, PromotedSum) else rule.summation
-    for spec in pair:
-        plain = isinstance(spec, IntSpec) and spec.fraction_bits == 0
-        if isinstance(summation, IntegerSum) and not plain:
-            raise ValueError(f"{rule.name} sums integers; {spec.name} is no plain integer format")
-        if isinstance(summation, FusedSteps | HalvedSteps) and isinstance(spec, IntSpec):
-            raise ValueError(f"{rule.name} sums floats; {spec.name} is an integer format")
-
-
 def _draws(rule: Accumulator, random_bits: Sequence[int] | None, length: int) -> Sequence[int] | None:
     summation = rule.summation.inner if isinstance(rule.summation, PromotedSum) else rule.summation
     stochastic = isinstance(summation, SequentialSum) and summation.rounding.is_stochastic
@@ -102,7 +94,7 @@ def _draws(rule: Accumulator, random_bits: Sequence[int] | None, length: int) ->
     return random_bits
 
 
-def _sum(pairs: Operands, c: int, pair: Pair, rule: Summation, draws: Sequence[int] | None) -> int:
+def _sum(pairs: Operands, c: int, pair: Formats, rule: Summation, draws: Sequence[int] | None) -> int:
     match rule:
         case ExactSum():
             terms = [decode(c, rule.output), *(_product(codes, pair) for codes in pairs)]
@@ -112,16 +104,25 @@ def _sum(pairs: Operands, c: int, pair: Pair, rule: Summation, draws: Sequence[i
         case PairwiseSum():
             return _pairwise(pairs, c, pair, rule)
         case FusedSteps():
-            return fused(pairs, c, pair, rule)
+            return fused(pairs, c, _floats(pair), rule)
         case HalvedSteps():
-            return halved(pairs, c, pair, rule)
+            return halved(pairs, c, _floats(pair), rule)
         case PromotedSum():
             return _promoted(pairs, c, pair, rule, draws)
         case IntegerSum():
             return _integer(pairs, c, pair, rule)
+        case ExactSteps() | PairwiseSteps() | JoinedSteps():
+            return matrix_core(pairs, c, _floats(pair), rule)
 
 
-def _sequential(pairs: Operands, c: int, pair: Pair, rule: SequentialSum, draws: Sequence[int] | None) -> int:
+def _floats(pair: Formats) -> tuple[FloatSpec, FloatSpec]:
+    a, b = pair
+    if isinstance(a, IntSpec) or isinstance(b, IntSpec):
+        raise ValueError(f"matrix units of floats take float operands, not {a.name} and {b.name}")
+    return a, b
+
+
+def _sequential(pairs: Operands, c: int, pair: Formats, rule: SequentialSum, draws: Sequence[int] | None) -> int:
     for k, codes in enumerate(pairs):
         c = rounded_total(
             [decode(c, rule.output), _product(codes, pair) if rule.fused else _rounded_product(codes, pair, rule)],
@@ -133,14 +134,14 @@ def _sequential(pairs: Operands, c: int, pair: Pair, rule: SequentialSum, draws:
     return c
 
 
-def _pairwise(pairs: Operands, c: int, pair: Pair, rule: PairwiseSum) -> int:
+def _pairwise(pairs: Operands, c: int, pair: Formats, rule: PairwiseSum) -> int:
     level = [_rounded_product(codes, pair, rule) for codes in pairs]
     while len(level) > 1:
         level = [_rounded(level[i : i + 2], rule) for i in range(0, len(level), 2)]  # one alone is itself
     return rounded_total([level[0], decode(c, rule.output)], rule.output, rule.rounding)
 
 
-def _promoted(pairs: Operands, c: int, pair: Pair, rule: PromotedSum, draws: Sequence[int] | None) -> int:
+def _promoted(pairs: Operands, c: int, pair: Formats, rule: PromotedSum, draws: Sequence[int] | None) -> int:
     spec = output(rule)
     assert isinstance(spec, FloatSpec)
     for start in range(0, len(pairs), rule.every):
@@ -160,7 +161,9 @@ def _nan_code(rule: Summation, spec: FloatSpec) -> int | None:
             return spec.nan_code
 
 
-def _integer(pairs: Operands, c: int, pair: Pair, rule: IntegerSum) -> int:
+def _integer(pairs: Operands, c: int, pair: Formats, rule: IntegerSum) -> int:
+    if not all(isinstance(spec, IntSpec) and spec.fraction_bits == 0 for spec in pair):
+        raise ValueError(f"integer sums take plain integer operands, not {pair[0].name} and {pair[1].name}")
     spec, step = output(rule), rule.products or len(pairs)
     for start in range(0, len(pairs), step):
         terms = [decode(c, spec), *(_product(codes, pair) for codes in pairs[start : start + step])]
@@ -169,11 +172,11 @@ def _integer(pairs: Operands, c: int, pair: Pair, rule: IntegerSum) -> int:
     return c
 
 
-def _product(codes: tuple[int, int], pair: Pair) -> Value:
+def _product(codes: tuple[int, int], pair: Formats) -> Value:
     return product(decode(codes[0], pair[0]), decode(codes[1], pair[1]))
 
 
-def _rounded_product(codes: tuple[int, int], pair: Pair, rule: SequentialSum | PairwiseSum) -> Value:
+def _rounded_product(codes: tuple[int, int], pair: Formats, rule: SequentialSum | PairwiseSum) -> Value:
     return _rounded([_product(codes, pair)], rule)
 
 

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from formats import FloatSpec, Format, FusedSteps, HalvedSteps, IntSpec, Rounding, Saturation
+from formats import FloatSpec, FusedSteps, HalvedSteps, Rounding, Saturation
 from formats.results import FLOAT16
 from reference.exact.codec import decode, encode
 from reference.exact.terms import Value, is_nan, product, rounded_total, special_total
 
 Operands = Sequence[tuple[int, int]]
-Pair = tuple[Format, Format]
+Pair = tuple[FloatSpec, FloatSpec]
+Term = tuple[Value, int]
 
 
 def fused(pairs: Operands, c: int, pair: Pair, rule: FusedSteps) -> int:
@@ -30,7 +31,7 @@ def fused(pairs: Operands, c: int, pair: Pair, rule: FusedSteps) -> int:
 
 
 def _fused_step(pairs: Operands, c: int, pair: Pair, rule: FusedSteps) -> int:
-    terms = [*_products(pairs, pair), _term(c, rule.output)]
+    terms = [*products(pairs, pair), term(c, rule.output)]
     special = special_total([value for value, _ in terms])
     if special is not None:
         return rule.nan_code if is_nan(special) else _result(special, rule)
@@ -76,7 +77,7 @@ def halved(pairs: Operands, c: int, pair: Pair, rule: HalvedSteps) -> int:
 
 
 @functools.lru_cache(maxsize=1 << 9)
-def _widened(code: int, spec: Format) -> int:
+def _widened(code: int, spec: FloatSpec) -> int:
     """The float16 code of an FP8 code, whose value float16 has: subnormals of E4M3 become normal."""
     return encode(decode(code, spec), FLOAT16, rounding=Rounding.NEAREST_TIES_TO_EVEN, saturation=Saturation.SAT_NONE)
 
@@ -92,24 +93,34 @@ def add(x: int, y: int, spec: FloatSpec, nan_code: int | None) -> int:
     return nan_code if code == spec.nan_code and nan_code is not None else code
 
 
-def _products(pairs: Operands, pair: Pair) -> list[tuple[Value, int]]:
-    """Each product, exact, with the sum of its factors' exponents: it is not normalised again."""
-    found: list[tuple[Value, int]] = []
+def products(pairs: Operands, pair: Pair) -> list[Term]:
+    """Each product, exact, with the sum of its factors' exponents: it is not normalised again.
+
+    >>> from formats import FLOAT32
+    >>> products([(0x3FC00000, 0x3FC00000)], (FLOAT32, FLOAT32))
+    [(Fraction(9, 4), 0)]
+    """
+    found: list[Term] = []
     for a, b in pairs:
         (x, e_x), (y, e_y) = _operand(a, pair[0]), _operand(b, pair[1])
         found.append((product(x, y), e_x + e_y))
     return found
 
 
-def _term(code: int, spec: Format) -> tuple[Value, int]:
-    """A value and its exponent: floor(log2), at least that of the smallest normal; 0 where it means nothing."""
+def term(code: int, spec: FloatSpec) -> Term:
+    """A value and its exponent: floor(log2), at least that of the smallest normal; 0 where it means nothing.
+
+    >>> from formats import FLOAT32
+    >>> term(0x40400000, FLOAT32), term(0x00000001, FLOAT32)[1]
+    ((Fraction(3, 1), 1), -126)
+    """
     value = decode(code, spec)
-    if isinstance(spec, IntSpec) or not isinstance(value, Fraction) or value == 0:
+    if not isinstance(value, Fraction) or value == 0:
         return value, 0
     return value, max(exponent_of(abs(value)), spec.emin)
 
 
-_operand = functools.lru_cache(maxsize=1 << 16)(_term)
+_operand = functools.lru_cache(maxsize=1 << 16)(term)
 
 
 def exponent_of(a: Fraction) -> int:
