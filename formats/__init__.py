@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from formats.chips import Evidence
     from formats.dot import Accumulator, accumulator, accumulators
     from formats.results import FLOAT32
+    from formats.schedule import Combine, KOrder, Schedule
     from formats.summation import (
         ExactSum,
         FusedSteps,
@@ -35,6 +36,7 @@ __all__ = [
     "TERNARY_2BIT",
     "TERNARY_BASE3",
     "Accumulator",
+    "Combine",
     "Dyadic",
     "DyadicSpec",
     "Evidence",
@@ -45,6 +47,7 @@ __all__ = [
     "HalvedSteps",
     "IntSpec",
     "IntegerSum",
+    "KOrder",
     "Layout",
     "Nan",
     "NanRule",
@@ -53,6 +56,7 @@ __all__ = [
     "PromotedSum",
     "Rounding",
     "Saturation",
+    "Schedule",
     "SequentialSum",
     "Summation",
     "accumulator",
@@ -69,9 +73,9 @@ def __getattr__(name: str) -> object:
     """Accumulators are imported when first asked for: who only names formats does not wait for them."""
     if name not in __all__:
         raise AttributeError(f"module 'formats' has no attribute {name!r}")
-    from formats import chips, dot, results, summation
+    from formats import chips, dot, results, schedule, summation
 
-    for module in (dot, chips, results, summation):
+    for module in (dot, chips, results, schedule, summation):
         if hasattr(module, name):
             return getattr(module, name)
     raise AssertionError(name)

@@ -5,6 +5,24 @@
 1
 """
 
+from kernels_ref.arithmetic import (
+    add,
+    convert,
+    div,
+    equal,
+    fma,
+    less,
+    less_equal,
+    maximum,
+    maximum_number,
+    minimum,
+    minimum_number,
+    mul,
+    negate,
+    sqrt,
+    sub,
+    unordered,
+)
 from kernels_ref.codec import decode, encode
 from kernels_ref.contract import EncodeContract, encode_contract
 from kernels_ref.gradient import Gradient, round_to
@@ -17,12 +35,28 @@ __all__ = [
     "EncodeContract",
     "Gradient",
     "Report",
+    "add",
+    "convert",
     "decode",
+    "div",
     "encode",
     "encode_contract",
+    "equal",
+    "fma",
+    "less",
+    "less_equal",
+    "maximum",
+    "maximum_number",
+    "minimum",
+    "minimum_number",
+    "mul",
+    "negate",
     "pack",
     "requantise",
     "round_to",
+    "sqrt",
+    "sub",
+    "unordered",
     "unpack",
     "verify",
 ]

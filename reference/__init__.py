@@ -6,8 +6,52 @@ array([0.0625], dtype=float32)
 """
 
 from reference import exact
+from reference.arithmetic import (
+    add,
+    convert,
+    div,
+    equal,
+    fma,
+    less,
+    less_equal,
+    maximum,
+    maximum_number,
+    minimum,
+    minimum_number,
+    mul,
+    negate,
+    sqrt,
+    sub,
+    unordered,
+)
 from reference.codec import decode, encode, round_to
+from reference.matmul import matmul
 from reference.packing import pack, unpack
 from reference.requantise import requantise
 
-__all__ = ["decode", "encode", "exact", "pack", "requantise", "round_to", "unpack"]
+__all__ = [
+    "add",
+    "convert",
+    "decode",
+    "div",
+    "encode",
+    "equal",
+    "exact",
+    "fma",
+    "less",
+    "less_equal",
+    "matmul",
+    "maximum",
+    "maximum_number",
+    "minimum",
+    "minimum_number",
+    "mul",
+    "negate",
+    "pack",
+    "requantise",
+    "round_to",
+    "sqrt",
+    "sub",
+    "unordered",
+    "unpack",
+]
