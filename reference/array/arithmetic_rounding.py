@@ -54,9 +54,7 @@ def request(
         check_operand(operand_spec)
     policy = {"rounding": rounding, "saturation": saturation, "nan": nan, "random_bit_count": random_bit_count}
     if isinstance(spec, IntSpec) and abs(spec.fraction_bits) > _MOST_SCALE:
-        raise ValueError(
-            f"{spec.name}: fraction_bits={spec.fraction_bits} lies outside +-{_MOST_SCALE}, all that arrays hold"
-        )
+        raise ValueError(f"{spec.name}: fraction_bits={spec.fraction_bits}; arrays take -{_MOST_SCALE}..{_MOST_SCALE}")
     stand_in = "bfloat16" if _is_like_binary32(spec) else spec  # `conversion` refuses it, the codec does not
     made = Request(operation=operation, operands=specs, target=replace(conversion(stand_in, **policy), spec=spec))
     if made.target.saturation is Saturation.WRAP:
