@@ -82,7 +82,8 @@ def matmul(
     terms = {name: _scale(name, scale, shape) for name, scale in scales.items() if scale is not None}
     start = _start(c, call, shape, beta is not None)
     drawn = _drawn(random_bits, call, (x.shape[-1], *shape))
-    result: Codes = np.empty(shape, code_dtype(FLOAT32 if call.epilogue else call.accumulator.output, np))
+    dtype: Any = code_dtype(FLOAT32 if call.epilogue else call.accumulator.output, np)
+    result = np.empty(shape, dtype)
     for block in blocks(call.summation, shape, x.shape[-1]):
         block.write(result, _block(block, call, x, y, start, terms, drawn))
     return _converted(result, call)

@@ -14,6 +14,7 @@ from formats import (
     SequentialSum,
     Summation,
 )
+from formats.matrix_cores import ExactSteps, JoinedSteps, PairwiseSteps
 from formats.results import FLOAT16
 from formats.schedule import Combine, KOrder, Schedule
 from reference.array.carrier import Array, Namespace
@@ -21,6 +22,7 @@ from reference.array.dot.epilogue import joined
 from reference.array.dot.exact import exact
 from reference.array.dot.fused import chain
 from reference.array.dot.integers import integers
+from reference.array.dot.matrix_cores import matrix_core
 from reference.array.dot.operand import Operand, unpack
 from reference.array.dot.ordered import pairwise, rounded, sequential
 from reference.array.dot.rounded import ieee
@@ -87,7 +89,7 @@ def _sum(
         case SequentialSum():
             return sequential(a, b, c, rule, xp, random_bits)
         case PairwiseSum():
-            return pairwise(a, b, c, rule, xp)
+            return pairwise(a, b, c, ieee(rule.output, rule.rounding), xp)
         case FusedSteps():
             return chain(a, b, c, rule, xp)
         case HalvedSteps():
@@ -96,6 +98,8 @@ def _sum(
             return _promoted(a, b, c, rule, pair, xp, random_bits)
         case IntegerSum():
             return integers(a, b, c, rule, xp)
+        case ExactSteps() | PairwiseSteps() | JoinedSteps():
+            return matrix_core(a, b, c, rule, pair, xp)
 
 
 def _widened(x: Operand, xp: Namespace) -> Operand:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats import ExactSum, FusedSteps, HalvedSteps, IntegerSum, PairwiseSum, PromotedSum, Summation
+from formats.matrix_cores import JoinedSteps
 from reference.array.carrier import Array
 
 _OPERANDS = 1 << 19  # elements of a and b in a block: some 80 bytes each are at work
@@ -75,7 +76,7 @@ def _outputs(rule: Summation, length: int) -> int:
     match rule:
         case PromotedSum():
             return _outputs(rule.inner, min(length, rule.every))
-        case FusedSteps():
+        case FusedSteps() | JoinedSteps():
             return max(1, (1 << 15) // rule.products)
         case HalvedSteps():
             return max(1, (1 << 15) // rule.step.products)

@@ -2,11 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from formats import FusedSteps
 from reference.array.carrier import Array, Namespace
 from reference.array.dot import special
 from reference.array.dot.operand import Operand, unpack
 from reference.array.dot.rounded import Target, round_sum
+
+
+@dataclass(frozen=True, slots=True)
+class Products:
+    """Products ``(-1)^negative * magnitude * 2^(exponent - fraction_bits - shifted)``, (..., M, K, N)."""
+
+    negative: Array
+    magnitude: Array  #: int64, with ``shifted`` zeros below
+    exponent: Array
+    fraction_bits: int
+    shifted: int
+
+    @property
+    def place(self) -> Array:
+        """The exponent of the magnitude's last bit."""
+        return self.exponent - (self.fraction_bits + self.shifted)
+
+    def __getitem__(self, index: object) -> Products:
+        """The same part of every array."""
+        negative, magnitude, exponent = self.negative[index], self.magnitude[index], self.exponent[index]
+        return Products(negative, magnitude, exponent, self.fraction_bits, self.shifted)
+
+
+def products(a: Operand, b: Operand, shifted: int) -> Products:
+    """Every product of ``a`` (..., M, K) and ``b`` (..., K, N); what is not finite counts as zero."""
+    return Products(
+        a.negative[..., :, :, None] ^ b.negative[..., None, :, :],
+        (a.significand << shifted)[..., :, :, None] * b.significand[..., None, :, :],
+        a.exponent[..., :, :, None] + b.exponent[..., None, :, :],
+        a.fraction_bits + b.fraction_bits,
+        shifted,
+    )
+
+
+def cut(terms: Products, top: Array, xp: Namespace) -> Array:
+    """Each product in units of ``2^(top - shifted)``, toward zero; ``top`` (..., M, N) is no less than any exponent.
+
+    So the shift is never negative; from 63 places on, as for zeros, nothing is left.
+    """
+    return _cut(terms.magnitude, (top + terms.fraction_bits)[..., :, None, :] - terms.exponent, terms.negative, xp)
 
 
 def chain(a: Operand, b: Operand, c: Array, rule: FusedSteps, xp: Namespace) -> Array:
@@ -33,18 +75,11 @@ def _target(rule: FusedSteps) -> Target:
 
 
 def _step(a: Operand, b: Operand, c: Operand, rule: FusedSteps, target: Target, xp: Namespace) -> Array:
-    """One step on finite numbers: what is not finite counts as zero.
-
-    A term is ``(M << F) >> (T - E + p)``, ``p`` its fraction bits: the shift is never negative, and from 63 places
-    on, as for zeros, nothing is left. ``M << F`` has at most 61 bits (see `limits`).
-    """
-    exponent = a.exponent[..., :, :, None] + b.exponent[..., None, :, :]
-    top = xp.maximum(xp.maximum(exponent.max(axis=-2), c.exponent), rule.floor)
-    products = (a.significand << rule.fraction_bits)[..., :, :, None] * b.significand[..., None, :, :]
-    shift = (top + (a.fraction_bits + b.fraction_bits))[..., :, None, :] - exponent
-    negative = a.negative[..., :, :, None] ^ b.negative[..., None, :, :]
-    total = _cut(products, shift, negative, xp).sum(axis=-2)
-    total = total + _cut(c.significand << rule.fraction_bits, top - c.place, c.negative, xp)
+    """One step on finite numbers; ``M << F`` has at most 61 bits (see `limits`)."""
+    terms = products(a, b, rule.fraction_bits)
+    top = xp.maximum(xp.maximum(terms.exponent.max(axis=-2), c.exponent), rule.floor)
+    addend = _cut(c.significand << rule.fraction_bits, top - c.place, c.negative, xp)
+    total = cut(terms, top, xp).sum(axis=-2) + addend
     code = round_sum(total < 0, xp.abs(total), top - rule.fraction_bits, target, xp)
     return xp.where(code == rule.output.sign_code, 0, code)
 

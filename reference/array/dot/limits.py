@@ -16,7 +16,9 @@ from formats import (
     SequentialSum,
     Summation,
 )
+from formats.matrix_cores import ExactSteps, JoinedSteps, PairwiseSteps
 
+_UNITS = FusedSteps | HalvedSteps | ExactSteps | PairwiseSteps | JoinedSteps
 _EXPONENT = 4096  # the window of an exact sum and the exponent of zeros rest on a bound
 
 
@@ -31,6 +33,10 @@ def check_limits(rule: Accumulator, a: Format, b: Format) -> None:
         case FusedSteps() | HalvedSteps():
             step = summation.step if isinstance(summation, HalvedSteps) else summation
             _need_step(rule, step, (11, 11) if isinstance(summation, HalvedSteps) else widths)
+        case JoinedSteps():
+            _need_joined(rule, summation, widths)
+        case ExactSteps() | PairwiseSteps():
+            _need_output(rule, summation.output, Rounding.NEAREST_TIES_TO_EVEN)
         case _:
             _need_output(rule, summation.output, summation.rounding, isinstance(summation, SequentialSum))
             _need(sum(widths) <= 58, rule, f"products of {sum(widths)} bits")
@@ -45,7 +51,7 @@ def _need_kind(name: str, rule: Summation, pair: tuple[Format, Format]) -> None:
         plain = isinstance(spec, IntSpec) and spec.fraction_bits == 0
         if isinstance(rule, IntegerSum) and not plain:
             raise ValueError(f"{name} sums integers; {spec.name} is no plain integer format")
-        if isinstance(rule, FusedSteps | HalvedSteps) and isinstance(spec, IntSpec):
+        if isinstance(rule, _UNITS) and isinstance(spec, IntSpec):
             raise ValueError(f"{name} sums floats; {spec.name} is an integer format")
 
 
@@ -57,6 +63,14 @@ def _need_step(rule: Accumulator, step: FusedSteps, widths: tuple[int, int]) -> 
     _need(out.overflow is Overflow.INFINITY, rule, f"steps into {out.name}, which does not overflow to infinity,")
     _need(1 <= step.kept_bits <= out.fraction_bits, rule, f"kept_bits={step.kept_bits}")
     _need_output(rule, out, step.rounding)
+
+
+def _need_joined(rule: Accumulator, step: JoinedSteps, widths: tuple[int, int]) -> None:
+    """As for a fused step; sums are moved up by ``sum_bits`` before they are cut."""
+    f, bits = step.fraction_bits, step.sum_bits
+    _need(max(sum(widths), step.output.precision) + f <= 61, rule, f"products of {sum(widths)} bits, {f} kept,")
+    _need(f <= bits and f + 2 + step.products.bit_length() + bits <= 62, rule, f"sum_bits={bits}")
+    _need_output(rule, step.output, Rounding.NEAREST_TIES_TO_EVEN)
 
 
 def _need_output(rule: Accumulator, spec: FloatSpec, rounding: Rounding, draws: bool = False) -> None:

@@ -1,8 +1,10 @@
-"""Sums in an order, rounded at each addition: by `formats.SequentialSum` and `formats.PairwiseSum`."""
+"""Sums in an order, rounded at each addition: by `formats.SequentialSum`, `formats.PairwiseSum`."""
 
 from __future__ import annotations
 
-from formats import PairwiseSum, Rounding, SequentialSum
+from collections.abc import Callable
+
+from formats import Rounding, SequentialSum
 from reference.array.carrier import Array, Namespace
 from reference.array.dot.operand import Operand, multiply, unpack
 from reference.array.dot.rounded import Target, ieee, normalise, overflow_code, round_sum
@@ -24,14 +26,20 @@ def sequential(
     return c
 
 
-def pairwise(a: Operand, b: Operand, c: Array, rule: PairwiseSum, xp: Namespace) -> Array:
-    """Codes of ``c + a b``, the products added in a tree and ``c`` last."""
-    target = ieee(rule.output, rule.rounding)
-    level = [rounded(_product(a, b, k), target, xp) for k in range(a.negative.shape[-1])]
+def pairwise(
+    a: Operand, b: Operand, c: Array, target: Target, xp: Namespace, after: Callable[[Array], Array] | None = None
+) -> Array:
+    """Codes of ``c + a b``, the products added in a tree and ``c`` last; ``after`` changes every rounded code."""
+
+    def finish(code: Array) -> Array:
+        return code if after is None else after(code)
+
+    level = [finish(rounded(_product(a, b, k), target, xp)) for k in range(a.negative.shape[-1])]
     while len(level) > 1:
         odd = level[len(level) & ~1 :]
-        level = [add_codes(x, y, target, xp) for x, y in zip(level[::2], level[1::2], strict=False)] + odd
-    return add_codes(level[0], c, target, xp)
+        pairs = zip(level[::2], level[1::2], strict=False)
+        level = [finish(add_codes(x, y, target, xp)) for x, y in pairs] + odd
+    return finish(add_codes(level[0], c, target, xp))
 
 
 def _product(a: Operand, b: Operand, k: int) -> Operand:
