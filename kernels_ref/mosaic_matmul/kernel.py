@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
-from kernels_ref.mosaic import _pallas
+from kernels_ref.mosaic import _pallas  # pyright: ignore[reportPrivateUsage]
 from kernels_ref.mosaic_matmul import layout
 from kernels_ref.mosaic_matmul.mlir_lanes import MlirLanes
 from kernels_ref.mosaic_matmul.numpy_lanes import NumpyLanes
@@ -36,7 +37,7 @@ def kernel(rows: int, columns: int, steps: int, weights: Weights, variant: Varia
 
     It maps the words of ``a`` and ``b`` and the tiles of C, as `operands` lays them out, to the tiles of results.
     """
-    plgpu, _ = _pallas()  # pyright: ignore[reportPrivateUsage]
+    plgpu, _ = _pallas()
     own = plgpu.Layout.WG_STRIDED((WORDS,), vec_size=4)
 
     def body(a: Any, b: Any, c: Any, out: Any) -> None:
@@ -45,12 +46,15 @@ def kernel(rows: int, columns: int, steps: int, weights: Weights, variant: Varia
         def stage(_: Any, a_words: Any, b_words: Any, state: Any) -> Any:
             result = plgpu.ShapeDtypeStruct((WORDS,), jnp.float32, layout=own)
             inline = plgpu.inline_mgpu(arg_types=(plgpu.RefType(), plgpu.RefType(), own), return_type=result)
-            return inline(lambda _, *operands: _emit(weights, variant, *operands))(a_words, b_words, state)
+            return inline(functools.partial(_emit, weights, variant))(a_words, b_words, state)
 
-        operands = [
-            plgpu.BlockSpec((None, None, layout.A_LINES, layout.LINE), lambda k: (row, k, 0, 0)),
-            plgpu.BlockSpec((None, None, layout.B_LINES, layout.LINE), lambda k: (column, k, 0, 0)),
-        ]
+        def block(tile: Any, lines: int) -> Any:
+            def index(k: Any) -> tuple[Any, ...]:
+                return tile, k, 0, 0
+
+            return plgpu.BlockSpec((None, None, lines, layout.LINE), index)
+
+        operands = [block(row, layout.A_LINES), block(column, layout.B_LINES)]
         first = plgpu.load(c.at[row, column], layout=own, optimized=False)
         stages = min(variant.stages, steps)
         pipeline = plgpu.emit_pipeline(
@@ -66,7 +70,7 @@ def kernel(rows: int, columns: int, steps: int, weights: Weights, variant: Varia
     )
 
 
-def _emit(weights: Weights, variant: Variant, a: Any, b: Any, state: Any) -> Any:
+def _emit(weights: Weights, variant: Variant, _: Any, a: Any, b: Any, state: Any) -> Any:
     """The step in MLIR, on registers."""
     lanes = MlirLanes()
     before = [x for vector in state.registers for x in lanes.scalars(vector)]

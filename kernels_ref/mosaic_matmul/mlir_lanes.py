@@ -1,3 +1,4 @@
+# ruff: noqa: D102 (the operations are documented in step.Lanes)
 """The program's machine on a GPU: each operation is one of MLIR's, one instruction or two of PTX."""
 
 from __future__ import annotations

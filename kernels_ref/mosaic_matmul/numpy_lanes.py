@@ -1,3 +1,4 @@
+# ruff: noqa: D102 (the operations are documented in step.Lanes)
 """The program's machine without a GPU: 128 threads as NumPy lanes; rounding down is derived, not borrowed."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels_ref.mosaic_matmul import layout
+from kernels_ref.mosaic_matmul.step import EXPONENT
 
 Words = NDArray[np.int32]
 Numbers = NDArray[np.float32]
@@ -55,12 +57,13 @@ class NumpyLanes:
 
     def fma_down(self, x: Numbers, y: Numbers, z: Numbers) -> Numbers:
         """``x y + z`` rounded down to float32, for a sum that stays in the binade of ``z > 0``, as all of them do."""
-        unit = np.spacing(z).astype(np.float64)
+        exponent = z.view(np.int32) & np.int32(EXPONENT)
+        unit = exponent.view(np.float32).astype(np.float64) * 2.0**-23
         product = x.astype(np.float64) * y.astype(np.float64)
-        total = z.astype(np.float64) + np.floor(product / unit) * unit
-        if not np.array_equal(np.frexp(total)[1], np.frexp(z)[1]):
+        total = (z + np.floor(product / unit) * unit).astype(np.float32)
+        if not np.array_equal(total.view(np.int32) & np.int32(EXPONENT), exponent):
             raise ArithmeticError("a sum left its binade: its unit is no longer q")
-        return total.astype(np.float32)
+        return total
 
     def subtract(self, x: Numbers, y: Numbers) -> Numbers:
         return x - y

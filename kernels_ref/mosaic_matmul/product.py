@@ -8,14 +8,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
 import formats
 from formats import Accumulator, FloatSpec, FusedSteps
+from kernels_ref.codec import as_jax
 from kernels_ref.mosaic_matmul import layout, operands
 from kernels_ref.mosaic_matmul.kernel import Variant, kernel, simulate
-from kernels_ref.mosaic_matmul.operands import Table, table, weights_for
+from kernels_ref.mosaic_matmul.operands import Table, look_up, table, weights_for
 from kernels_ref.mosaic_matmul.step import KEPT
 
 #: words of float32
@@ -74,7 +76,7 @@ def _checked_accumulator(name: str | Accumulator) -> Accumulator:
 
 
 def _codes(x: ArrayLike, name: str, dtype: Any) -> Array:
-    array = jnp.asarray(x, dtype) if isinstance(x, list) else jnp.asarray(x)
+    array = as_jax(np.asarray(x, dtype) if isinstance(x, list) else x)
     if array.dtype != dtype:
         raise TypeError(f"{name} has dtype {array.dtype.name}; it takes {jnp.dtype(dtype).name} codes")
     return array
@@ -89,9 +91,7 @@ def _check_shapes(a: Array, b: Array, c: Array | None) -> None:
         raise ValueError(f"c {c.shape} must be (M, N) = {(a.shape[0], b.shape[1])}")
 
 
-def _product(
-    a: Array, b: Array, c: Array | None, accumulator: Accumulator, variant: Variant, interpret: bool
-) -> Array:
+def _product(a: Array, b: Array, c: Array | None, accumulator: Accumulator, variant: Variant, interpret: bool) -> Array:
     a_format, b_format = _float(accumulator.a), _float(accumulator.b)
     weights = weights_for(a_format, b_format)
     a_table, b_table = table(a_format, weights, left=True), table(b_format, weights, left=False)
@@ -99,14 +99,14 @@ def _product(
     rows, columns = -(-m // layout.ROWS), -(-n // layout.COLUMNS)
     a_words = operands.left(_filled(a, rows * layout.ROWS, k), a_table)
     b_words = operands.right(_filled(b.T, columns * layout.COLUMNS, k), b_table)
-    start = jnp.zeros((m, n), jnp.uint32) if c is None else _held(c)
+    start = lax.full((m, n), 0, jnp.uint32) if c is None else _held(c)
     tiles = operands.to_tiles(_filled(_number(start), rows * layout.ROWS, columns * layout.COLUMNS))
     run: Callable[..., Any]
     if interpret:
         run = functools.partial(simulate, weights=weights, variant=variant)
     else:
         run = kernel(rows, columns, k // layout.DEPTH, weights, variant)
-    result = operands.from_tiles(jnp.asarray(run(a_words, b_words, tiles)))[:m, :n]
+    result = operands.from_tiles(as_jax(run(a_words, b_words, tiles)))[:m, :n]
     words = lax.bitcast_convert_type(result, jnp.uint32)
     words = words if c is None else _untouched(words, a, b, c, a_table, b_table)
     return _special(words, a, b, c, a_table, b_table)
@@ -115,13 +115,17 @@ def _product(
 _compiled: Callable[..., Array] = jax.jit(_product, static_argnums=(3, 4, 5))  # pyright: ignore[reportUnknownMemberType]
 
 
+_cond: Callable[..., Any] = lax.cond  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
 def _float(fmt: Any) -> FloatSpec:
     assert isinstance(fmt, FloatSpec)
     return fmt
 
 
 def _filled(x: Array, rows: int, columns: int) -> Array:
-    return jnp.pad(x, ((0, rows - x.shape[0]), (0, columns - x.shape[1])))
+    edges = [(0, rows - x.shape[0], 0), (0, columns - x.shape[1], 0)]
+    return lax.pad(x, x.dtype.type(0), edges)
 
 
 def _number(words: Array) -> Array:
@@ -145,18 +149,18 @@ def _held(c: Array) -> Array:
 
 def _untouched(words: Array, a: Array, b: Array, c: Array, a_table: Table, b_table: Table) -> Array:
     """With a large C, or without a product that is not zero, C alone is the result."""
-    alone = (_magnitude(c) >= SWALLOWS) | (_count((~_is(a_table.zero, a), ~_is(b_table.zero, b))) == 0)
+    alone = (_magnitude(c) >= SWALLOWS) | (_count((~look_up(a_table.zero, a), ~look_up(b_table.zero, b))) == 0)
     return jnp.where(alone, _cut(c), words)
 
 
 def _special(words: Array, a: Array, b: Array, c: Array | None, a_table: Table, b_table: Table) -> Array:
     """NaN and infinities: those of any step are those of the result."""
-    nan = _is(a_table.nan, a).any(1)[:, None] | _is(b_table.nan, b).any(0)[None, :]
-    plus = minus = jnp.zeros_like(nan)
+    nan = look_up(a_table.nan, a).any(1)[:, None] | look_up(b_table.nan, b).any(0)[None, :]
+    plus = minus = lax.full(nan.shape, False)
     if a_table.infinite.any() or b_table.infinite.any():
-        infinite = _is(a_table.infinite, a).any() | _is(b_table.infinite, b).any()
+        infinite = look_up(a_table.infinite, a).any() | look_up(b_table.infinite, b).any()
         some = functools.partial(_infinite, a_table=a_table, b_table=b_table)
-        bad, plus, minus = lax.cond(infinite, some, _none, a, b)
+        bad, plus, minus = _cond(infinite, some, _none, a, b)
         nan = nan | bad
     if c is not None:
         nan = nan | (_magnitude(c) > INFINITY)
@@ -175,18 +179,14 @@ def _infinite(a: Array, b: Array, a_table: Table, b_table: Table) -> tuple[Array
 
 
 def _none(a: Array, b: Array) -> tuple[Array, Array, Array]:
-    nothing = jnp.zeros((a.shape[0], b.shape[1]), bool)
+    nothing = lax.full((a.shape[0], b.shape[1]), False)
     return nothing, nothing, nothing
 
 
 def _signed(codes: Array, table: Table) -> tuple[Array, Array, Array, Array]:
-    zero = _is(table.zero, codes)
-    some = ~zero & ~_is(table.nan, codes)
-    return _is(table.infinite, codes), zero, some & (codes < 128), some & (codes >= 128)
-
-
-def _is(property_of_codes: Any, codes: Array) -> Array:
-    return jnp.asarray(property_of_codes)[codes.astype(jnp.int32)]
+    zero = look_up(table.zero, codes)
+    some = ~zero & ~look_up(table.nan, codes)
+    return look_up(table.infinite, codes), zero, some & (codes < 128), some & (codes >= 128)
 
 
 def _count(*pairs: tuple[Array, Array]) -> Array:
