@@ -26,6 +26,7 @@ from kernels_ref.arithmetic import (
 from kernels_ref.codec import decode, encode
 from kernels_ref.contract import EncodeContract, encode_contract
 from kernels_ref.gradient import Gradient, round_to
+from kernels_ref.matmul import matmul
 from kernels_ref.packing import pack, unpack
 from kernels_ref.report import Report
 from kernels_ref.requantise import requantise
@@ -45,6 +46,7 @@ __all__ = [
     "fma",
     "less",
     "less_equal",
+    "matmul",
     "maximum",
     "maximum_number",
     "minimum",
