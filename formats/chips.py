@@ -61,7 +61,10 @@ _PUBLISHED = (
     "results recorded in MATLAB-tensor-core at b12b5a7 (arXiv 2512.07004, 2510.15884); MMA-Sim, arXiv 2511.10909"
 )
 _MMA_SIM = "MMA-Sim at c785138, arXiv 2511.10909"
-_AMD = _MMA_SIM + "; MATLAB-tensor-core, models CDNA1 to CDNA3"
+_AMD = (
+    "MMA-Sim at 1727461 and 735c9b7, arXiv 2511.10909; "
+    "MATLAB-tensor-core, models CDNA1 (5569986), CDNA2 (0bce470) and CDNA3 (1430b1d)"
+)
 
 
 def _step(output: str, products: int, fraction_bits: int, spare: int, kept_bits: int | None = None) -> FusedSteps:

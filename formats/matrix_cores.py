@@ -30,7 +30,7 @@ class PairwiseSteps:
     ``flushes``: subnormal operands and ``c`` count as +0 (so does a ``c`` of -0), and every subnormal product or sum
     becomes a zero of its sign, after rounding.
 
-    Source: MMA-Sim at c785138, CDNA1 and CDNA2; MATLAB-tensor-core, CDNA2.
+    Source: MMA-Sim at 1727461, CDNA1 and CDNA2; MATLAB-tensor-core, CDNA2.
     """
 
     products: int
@@ -54,7 +54,7 @@ class JoinedSteps:
     3. The two are added and rounded once, RNE.
 
     Special values come first, by IEEE 754. If there are none, products of at least ``2^(emax + 1)`` in magnitude count
-    as infinities. Source: MMA-Sim at c785138; a later version (735c9b7) cuts sums of FP8 products toward zero and
+    as infinities. Source: MMA-Sim at 1727461; a later version (735c9b7) cuts sums of FP8 products toward zero and
     always keeps ``c``.
     """
 
