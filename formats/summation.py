@@ -66,7 +66,8 @@ class FusedSteps:
        Overflow gives infinity. Zero is always +0.
     5. NaN operands, infinity * 0 and infinities of both signs give NaN, which is `nan_code`; else infinity wins.
 
-    A last step with fewer products is one filled up with zeros. Source: Khattak and Mikaitis, Accurate Models of NVIDIA Tensor Cores, arXiv 2512.07004; MMA-Sim, arXiv 2511.10909.
+    A last step with fewer products is one filled up with zeros. Source: Khattak and Mikaitis, Accurate Models of
+    NVIDIA Tensor Cores, arXiv 2512.07004; MMA-Sim, arXiv 2511.10909.
     """
 
     #: products that one step sums
@@ -105,8 +106,9 @@ class HalvedSteps:
 class PromotedSum:
     """``inner`` restarted from +0 every ``every`` elements; its results are added to ``c`` in K order, RNE.
 
-    The additions are in the output format of ``inner``, with its NaN; the last part may be short. Source: DeepSeek-V3, arXiv 2412.19437, section 3.3.2 (every
-    128); ``torch._scaled_mm(use_fast_accum=False)``; Triton's ``max_num_imprecise_acc``.
+    The additions are in the output format of ``inner``, with its NaN; the last part may be short. Source:
+    DeepSeek-V3, arXiv 2412.19437, section 3.3.2 (every 128); ``torch._scaled_mm(use_fast_accum=False)``; Triton's
+    ``max_num_imprecise_acc``.
     """
 
     inner: FusedSteps | HalvedSteps | SequentialSum | PairwiseSum
