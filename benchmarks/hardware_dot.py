@@ -27,6 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from hardware.build import nvcc
 from hardware.comparison import Size
 from hardware.parts import INSTRUCTION_PARTS, LIBRARY_PARTS, PARTS, carry_out
 
@@ -39,16 +40,19 @@ def main() -> int:
         size = Size(batch=options.batch, calls=options.calls, seed=options.seed)
         carry_out(options.only, options.out, size, model=options.model, threads=options.threads, every=options.every)
         return 0
-    from analysis.evidence import driver, write
+    from analysis.evidence import driver, versions, write
 
-    if driver() is None:
-        print("no GPU: nvidia-smi shows none; tests/kernels/test_hardware_dot.py runs without one")
+    if driver() is None or nvcc() is None:
+        missing = "nvcc" if driver() else "GPU: nvidia-smi shows none"
+        print(f"no {missing}; tests/kernels/test_hardware_dot.py runs without")
         return 2
+    say(f"parts {', '.join(options.parts)}, each stopped after {options.seconds:.0f} s")
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(options.parts)) as pool:
         found = pool.map(lambda part: run(part, Path(folder), options), options.parts)
         parts = dict(zip(options.parts, found, strict=True))
     content = summary(parts)
-    write(options.out, {**content, "seed": options.seed, "seconds": round(time.monotonic() - STARTED)})
+    libraries = {"libraries_versions": versions(("torch", "triton")), "nvcc": compiler()}
+    write(options.out, {**libraries, **content, "seed": options.seed, "seconds": round(time.monotonic() - STARTED)})
     say(verdict(content))
     return 0 if content["holds"] else 1
 
@@ -87,6 +91,12 @@ def run(part: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     if status:
         found["not_run"]["the rest"] = f"stopped with status {status} after {time.monotonic() - STARTED:.0f} s"
     return found
+
+
+def compiler() -> str:
+    """What nvcc calls itself."""
+    shown = subprocess.run([nvcc() or "nvcc", "--version"], capture_output=True, text=True, check=False).stdout
+    return next((line for line in shown.splitlines() if "release" in line), "not found")
 
 
 def summary(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from hardware.build import CompiledInstruction, build
 from hardware.comparison import Size, examine
 from hardware.instructions import hopper
 from hardware.models import MODELS
-from hardware.products import explain
+from hardware.products import explain, measure
 
 INSTRUCTION_PARTS: dict[str, Callable[[str], bool]] = {
     "mma": lambda name: ".mma." in name and ".s32." not in name,
@@ -88,9 +88,16 @@ def _products(part: str, size: Size, model: str, threads: int, every: int) -> St
     except Exception:
         yield part, traceback.format_exc()
         return
-    for product in products:
-        shape = f"{product.m} x {product.n} x {product.k}"
-        yield f"{product.label}, {shape}", _caught(explain, product, MODELS[model], size.seed)
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: dict[Future[dict[str, Any] | str], str] = {}
+        for product in products:
+            label = f"{product.label}, {product.m} x {product.n} x {product.k}"
+            try:
+                waiting[pool.submit(_caught, explain, measure(product, size.seed), MODELS[model])] = label
+            except Exception:
+                yield label, traceback.format_exc()
+        for done in as_completed(waiting):
+            yield waiting[done], done.result()
 
 
 def _caught(step: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any] | str:

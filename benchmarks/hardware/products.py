@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +30,9 @@ FINITE_FAMILIES = (
     "ties",
     "subnormal ties",
 )
-SAMPLE_ROWS, SAMPLE_COLUMNS = 4, 16
+#: how libraries are known to cut K
+TILES, SLICES = (128, 64, 32, 16, 8), (2, 3, 4, 5, 6, 8, 16)
+SAMPLE_ROWS, SAMPLE_COLUMNS = 2, 16
 
 
 @dataclass(frozen=True)
@@ -90,19 +93,36 @@ def _widened(codes: NDArray[Any], fmt: str) -> NDArray[Any]:
     return codes << np.uint32(13) | noise
 
 
-def explain(product: Product, model: Model, seed: int = 0) -> dict[str, Any]:
-    """Which candidate gives every output of each family; a corner of the results is tried first, by the NumPy model."""
+@dataclass(frozen=True)
+class Measured:
+    """A library's results for operands of each family, all as codes."""
+
+    product: Product
+    a: NDArray[Any]
+    b: NDArray[Any]
+    d: NDArray[Any]
+    families: tuple[str, ...]
+
+
+def measure(product: Product, seed: int = 0) -> Measured:
+    """The library's own results."""
     a, b, families = operands(product, seed)
-    actual = np.stack([product.call(left, right) for left, right in zip(a, b, strict=True)])
+    d = np.stack([product.call(left, right) for left, right in zip(a, b, strict=True)])
+    return Measured(product, a, b, d, families)
+
+
+def explain(measured: Measured, model: Model) -> dict[str, Any]:
+    """Which candidate gives every output of each family; a corner of the results is tried first, by the NumPy model."""
+    product, families, actual = measured.product, measured.families, measured.d
     fits: dict[str, str | None] = dict.fromkeys(families)
     missed: dict[str, list[int]] = {}
     for candidate in product.candidates:
         if None not in fits.values():
             break
-        missed[candidate.text] = _missed(candidate, product, a, b, actual)
+        missed[candidate.text] = _missed(candidate, measured)
         likely = [i for i, family in enumerate(families) if fits[family] is None and missed[candidate.text][i] == 0]
         if likely:
-            whole = _results(candidate, product, a, b, model)
+            whole = _results(candidate, product, measured.a, measured.b, model)
             fits |= {families[i]: candidate.text for i in likely if np.array_equal(whole[i], actual[i])}
     explained = sum(actual[i].size for i, family in enumerate(families) if fits[family] is not None)
     return {
@@ -114,10 +134,11 @@ def explain(product: Product, model: Model, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def _missed(candidate: Candidate, product: Product, a: Any, b: Any, actual: Any) -> list[int]:
+def _missed(candidate: Candidate, measured: Measured) -> list[int]:
     """How many outputs of each family's corner the candidate misses."""
-    corner = _results(candidate, product, a[:, :SAMPLE_ROWS], b[:, :, :SAMPLE_COLUMNS], on_numpy)
-    return (corner != actual[:, :SAMPLE_ROWS, :SAMPLE_COLUMNS]).sum((1, 2)).tolist()
+    a, b = measured.a[:, :SAMPLE_ROWS], measured.b[:, :, :SAMPLE_COLUMNS]
+    corner = _results(candidate, measured.product, a, b, on_numpy)
+    return (corner != measured.d[:, :SAMPLE_ROWS, :SAMPLE_COLUMNS]).sum((1, 2)).tolist()
 
 
 def _nearest(missed: dict[str, list[int]], open_: list[int], families: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -141,14 +162,15 @@ def _converted(codes: NDArray[Any], fmt: str, candidate: Candidate) -> NDArray[A
 
 
 def split(text: str, accumulator: str, k: int, *, order: str = "natural", **rest: Any) -> Iterator[Candidate]:
-    """A chain of the whole K, then K cut into slices whose sums are added."""
+    """A chain of the whole K, then K cut into slices whose sums are added; each way of cutting once."""
     terms = rest.pop("terms", {})
     yield Candidate(text, accumulator, terms={**terms, "schedule": Schedule(order=order)}, **rest)
-    for tile in (128, 64, 32, 16, 4):
-        for slices in (2, 3, 4, 5, 6, 8, 16):
-            if slices * tile > k or tile % formats.accumulator(accumulator).k:
-                continue
-            for combine in ("in_order", "by_halves") if slices in (2, 4, 8, 16) and slices > 2 else ("in_order",):
-                schedule = Schedule(order=order, slices=slices, tile=tile, combine=combine)
-                split_text = f"{text}, {slices} slices of whole {tile}s added {combine}"
-                yield Candidate(split_text, accumulator, terms={**terms, "schedule": schedule}, **rest)
+    step, seen = formats.accumulator(accumulator).k, set[Any]()
+    for tile, slices, combine in itertools.product(TILES, SLICES, ("in_order", "by_halves")):
+        if slices * tile > k or tile % step or (combine == "by_halves" and slices not in (4, 8, 16)):
+            continue
+        schedule = Schedule(order=order, slices=slices, tile=tile, combine=combine)
+        if (schedule.bounds(k), combine) not in seen:
+            seen.add((schedule.bounds(k), combine))
+            split_text = f"{text}, {slices} slices of whole {tile}s added {combine}"
+            yield Candidate(split_text, accumulator, terms={**terms, "schedule": schedule}, **rest)

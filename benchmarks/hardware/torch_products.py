@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from formats import Rounding
 from hardware.products import RNE, Candidate, Product, split
 
-M, N, K = 128, 128, 512
-LONG = ((64, 64, 4096),)  # few tiles and a long K: here cuBLAS splits K
+SHAPE = (128, 128, 512)
+LONG = (64, 64, 4096)  # few tiles and a long K: here cuBLAS splits K
+OUTPUTS = ("float32", "bfloat16", "float16")
 TYPES = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
@@ -29,27 +31,25 @@ SCALES = (np.float32(0.7), np.float32(1.3))
 
 
 def products() -> Iterator[Product]:
-    shapes = ((M, N, K), *LONG)
-    for m, n, k in shapes:
+    for m, n, k in (SHAPE, LONG):
         for name in ("float16", "bfloat16"):
             chain = partial(split, "k16 wgmma chain", f"hopper.wgmma.k16.f32.{SHORT[name]}", k)
             yield Product(f"torch.mm {name} -> float32", name, name, m, n, k, partial(_mm, name), list(chain()))
             once_more = list(chain(terms={"out": name, **RNE}))
             yield Product(f"torch.mm {name}", name, name, m, n, k, partial(_mm_same, name), once_more)
         yield Product("torch.mm float32, TF32 allowed", "float32", "float32", m, n, k, _mm_tf32, list(_tf32(k)))
-        yield from _scaled(m, n, k)
-    exact = [Candidate("exact", "int32.wrap")]
-    yield Product("torch._int_mm", "int8", "int8", M, N, K, _int_mm, exact)
+    for a, b, fast, out in itertools.product(*[("float8_e4m3fn", "float8_e5m2")] * 2, (True, False), OUTPUTS):
+        if (a, b) != ("float8_e5m2", "float8_e5m2"):  # which torch refuses
+            yield _scaled(a, b, fast, out, *SHAPE)
+    for fast in (True, False):
+        yield _scaled("float8_e4m3fn", "float8_e4m3fn", fast, "float32", *LONG)
+    yield Product("torch._int_mm", "int8", "int8", *SHAPE, _int_mm, [Candidate("exact", "int32.wrap")])
 
 
-def _scaled(m: int, n: int, k: int) -> Iterator[Product]:
-    pairs = (("float8_e4m3fn", "float8_e4m3fn"), ("float8_e4m3fn", "float8_e5m2"), ("float8_e5m2", "float8_e4m3fn"))
-    for a, b in pairs:
-        for fast in (True, False):
-            for out in ("float32", "bfloat16", "float16"):
-                name = f"torch._scaled_mm {SHORT[a]} x {SHORT[b]} -> {out}, use_fast_accum={fast}"
-                call = partial(_scaled_mm, a, b, out, fast)
-                yield Product(name, a, b, m, n, k, call, list(_scaled_candidates(a, b, out, fast, k)))
+def _scaled(a: str, b: str, fast: bool, out: str, m: int, n: int, k: int) -> Product:
+    label = f"torch._scaled_mm {SHORT[a]} x {SHORT[b]} -> {out}, use_fast_accum={fast}"
+    call = partial(_scaled_mm, a, b, out, fast)
+    return Product(label, a, b, m, n, k, call, list(_scaled_candidates(a, b, out, fast, k)))
 
 
 def _scaled_candidates(a: str, b: str, out: str, fast: bool, k: int) -> Iterator[Candidate]:
