@@ -53,7 +53,7 @@ def _write(path: Path, found: dict[str, Any]) -> None:
 def brief(outcome: dict[str, Any] | str) -> str:
     """A line on what was found."""
     if isinstance(outcome, str):
-        return f"NOT RUN: {outcome.strip().splitlines()[-1]}"
+        return f"NOT RUN: {outcome}"
     if "fits" in outcome:
         fits = sorted({str(fit) for fit in outcome["fits"].values()})
         return f"{outcome['explained']:,} of {outcome['outputs']:,} explained: {'; '.join(fits)}"
@@ -85,8 +85,8 @@ def _instructions(part: str, size: Size, model: str, threads: int, every: int) -
 def _products(part: str, size: Size, model: str, threads: int, every: int) -> Steps:
     try:
         products = list(importlib.import_module(f"hardware.{part}_products").products())[::every]
-    except Exception:
-        yield part, traceback.format_exc()
+    except Exception as error:
+        yield part, _failure(error)
         return
     with ThreadPoolExecutor(threads) as pool:
         waiting: dict[Future[dict[str, Any] | str], str] = {}
@@ -94,8 +94,8 @@ def _products(part: str, size: Size, model: str, threads: int, every: int) -> St
             label = f"{product.label}, {product.m} x {product.n} x {product.k}"
             try:
                 waiting[pool.submit(_caught, explain, measure(product, size.seed), MODELS[model])] = label
-            except Exception:
-                yield label, traceback.format_exc()
+            except Exception as error:
+                yield label, _failure(error)
         for done in as_completed(waiting):
             yield waiting[done], done.result()
 
@@ -103,5 +103,11 @@ def _products(part: str, size: Size, model: str, threads: int, every: int) -> St
 def _caught(step: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any] | str:
     try:
         return step(*arguments)
-    except Exception:
-        return traceback.format_exc()
+    except Exception as error:
+        return _failure(error)
+
+
+def _failure(error: Exception) -> str:
+    """A line for the record; where it happened goes to the terminal."""
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}"
