@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -83,6 +84,18 @@ def test_many_blocks_equal_single_rows():
         np.testing.assert_array_equal(found[i : i + 1], matmul(a[i : i + 1], b, accumulator=WGMMA))
     for j in (0, 255, 256, 269):
         np.testing.assert_array_equal(found[:, j : j + 1], matmul(a, b[:, j : j + 1], accumulator=WGMMA))
+
+
+@pytest.mark.parametrize(("name", "rows"), [("exact.f32", 64), ("hopper.wgmma.k32.f32.e4m3.e5m2", 24)])
+def test_memory_is_bounded(name, rows):
+    """Well below what the products of every element would take, or both operands taken apart."""
+    a = codes(rows, 8192)
+    matmul(a[:1, :32], a[:1, :32].T, accumulator=name, **FP8)  # what is built once
+    tracemalloc.start()
+    matmul(a, a.T, accumulator=name, **FP8)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 64 << 20
 
 
 @pytest.mark.parametrize("name", ["exact.f32", "int32.sat_finite"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,8 +13,7 @@ from formats import ExactSum, FusedSteps, HalvedSteps, IntegerSum, PairwiseSum, 
 from formats.matrix_cores import JoinedSteps
 from reference.array.carrier import Array
 
-_OPERANDS = 1 << 19  # elements of a and b in a block: some 80 bytes each are at work
-_COLUMNS = 256
+_OPERANDS = 1 << 18  # elements of a and of b in a block: some 100 bytes for each are at work
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def blocks(rule: Summation, shape: tuple[int, ...], length: int) -> Iterator[Blo
     """
     *outer, m, n = shape
     outputs, most = _outputs(rule, length), max(1, _OPERANDS // length)
-    columns = max(1, min(n, _COLUMNS, most))
+    columns = max(1, min(n, max(64, math.isqrt(outputs)), most))  # long rows, and few operands for what they give
     rows = max(1, min(m, outputs // columns, most))
     whole = rows >= m and columns >= n
     products = max(1, min(outputs // (rows * columns), most // (rows + columns))) if whole else 1
