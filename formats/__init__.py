@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from formats.chips import Evidence
     from formats.dot import Accumulator, accumulator, accumulators
+    from formats.matrix_cores import ExactSteps, JoinedSteps, PairwiseSteps
     from formats.results import FLOAT32
     from formats.schedule import Combine, KOrder, Schedule
     from formats.summation import (
@@ -40,6 +41,7 @@ __all__ = [
     "Dyadic",
     "DyadicSpec",
     "Evidence",
+    "ExactSteps",
     "ExactSum",
     "FloatSpec",
     "Format",
@@ -47,11 +49,13 @@ __all__ = [
     "HalvedSteps",
     "IntSpec",
     "IntegerSum",
+    "JoinedSteps",
     "KOrder",
     "Layout",
     "Nan",
     "NanRule",
     "Overflow",
+    "PairwiseSteps",
     "PairwiseSum",
     "PromotedSum",
     "Rounding",
@@ -73,9 +77,9 @@ def __getattr__(name: str) -> object:
     """Accumulators are imported when first asked for: who only names formats does not wait for them."""
     if name not in __all__:
         raise AttributeError(f"module 'formats' has no attribute {name!r}")
-    from formats import chips, dot, results, schedule, summation
+    from formats import chips, dot, matrix_cores, results, schedule, summation
 
-    for module in (dot, chips, results, schedule, summation):
+    for module in (dot, chips, matrix_cores, results, schedule, summation):
         if hasattr(module, name):
             return getattr(module, name)
     raise AssertionError(name)
