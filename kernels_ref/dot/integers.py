@@ -57,9 +57,10 @@ def _wide(c: Array, a: Array, b: Array, rule: IntegerSum, formats: Formats) -> A
 
     def convert(x: Number) -> Array:
         shift = 31 - jnp.minimum(x.magnitude.exponent, 31)
-        magnitude = jnp.where(x.magnitude.exponent >= 31, high + 1, x.magnitude.high >> shift.astype(jnp.uint32))
+        magnitude = x.magnitude.high >> shift.astype(jnp.uint32)
         bound = jnp.where(x.negative, jnp.uint32(-low), jnp.uint32(high))
-        magnitude = jnp.minimum(magnitude.astype(jnp.uint32), bound).astype(jnp.int32)
+        beyond = (x.magnitude.exponent > 31) | (magnitude > bound)
+        magnitude = jnp.where(beyond, bound, magnitude).astype(jnp.int32)
         return _codes(jnp.where(x.negative, -magnitude, magnitude), rule)
 
     for start in range(0, a.shape[-1], step):
