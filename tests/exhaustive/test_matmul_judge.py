@@ -69,7 +69,7 @@ def operands(a, b, output, length, family, rng):
 def mismatches(rule, a, b, length, family, rng):
     """Where array and judge differ, in words."""
     x, y, c = operands(a, b, rule.output, length, family, rng)
-    count = getattr(rule.summation, "random_bit_count", None)
+    count = getattr(getattr(rule.summation, "inner", rule.summation), "random_bit_count", None)
     bits = None if count is None else rng.integers(0, 1 << count, (length, CASES, 1, 1))
     found = matmul(
         x[:, None], y[..., None], c[:, None, None], accumulator=rule, a_format=a, b_format=b, random_bits=bits
@@ -102,7 +102,8 @@ def made():
     """Records that have no name: every rounding into every output, and matrix units that nobody built."""
     for mode, output in itertools.product(Rounding, OUTPUTS):
         if mode.is_stochastic:
-            yield from (SequentialSum(output=output, rounding=mode, fused=True, random_bit_count=n) for n in (1, 9, 24))
+            drawn = [SequentialSum(output=output, rounding=mode, fused=True, random_bit_count=n) for n in (1, 9, 24)]
+            yield from (*drawn, PromotedSum(inner=drawn[1], every=3))
         else:
             yield from (kind(output=output, rounding=mode) for kind in (ExactSum, PairwiseSum))
             yield from (SequentialSum(output=output, rounding=mode, fused=fused) for fused in (True, False))
