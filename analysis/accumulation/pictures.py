@@ -26,7 +26,8 @@ def against_k(table: pd.DataFrame) -> Figure:
         axes.plot(rows["k"], _positive(rows["running_bound"]), ":", color=colour, linewidth=1.2)
     axes.plot([], [], ":", color="grey", label="bound from the operands")
     axes.set_xscale("log", base=2)
-    axes.set_yscale("log", base=2)
+    if (frame[["rms", "running_bound"]] > 0).any(axis=None):
+        axes.set_yscale("log", base=2)
     ks = sorted(set(frame["k"]))
     axes.set_xticks(ks, [f"{k}" for k in ks])
     axes.minorticks_off()
@@ -52,7 +53,8 @@ def distribution(found: Sequence[Measurement]) -> Figure:
         if 0 < bound < np.inf:
             axes.axvline(bound, color=colour, linestyle=":", linewidth=1.2)
     axes.plot([], [], ":", color="grey", label="bound from the operands")
-    axes.set_xscale("log", base=2)
+    if any((one.error != 0).any() for one in found):
+        axes.set_xscale("log", base=2)
     axes.set_ylim(0, 1.02)
     axes.set_xlabel(f"|error| / {_NORM}")
     axes.set_ylabel("part of the outputs with a larger error")

@@ -27,8 +27,8 @@ def accumulate(
         "128,512,1536,4096"
     ),
     source: Annotated[str, typer.Option("--input", help="mlp, gram (of Whisper tiny.en) or a distribution")] = "mlp",
-    rows: Annotated[int, typer.Option(help="rows of the first matrix; rows times columns sums for each K")] = 64,
-    columns: Annotated[int, typer.Option(help="columns of the second matrix")] = 32,
+    rows: Annotated[int, typer.Option(help="rows of the first matrix; rows times columns sums for each K")] = 16,
+    columns: Annotated[int, typer.Option(help="columns of the second matrix")] = 128,
     fmt: Annotated[str, typer.Option("--format", help="of operands where the accumulator takes any")] = "float8_e4m3fn",
     seed: Annotated[int, typer.Option(help="of sounds, draws and random bits")] = 0,
     out: Annotated[Path, typer.Option(help="folder for accumulate.parquet and two PNG")] = Path("out"),
@@ -52,6 +52,8 @@ def accumulate(
 
     ks = _ks(k)
     names = [name.strip() for name in accumulators.split(",") if name.strip()]
+    if not names:
+        raise ValueError(f"--accumulators {accumulators!r} names none")
     with _bar(len(names) * len(ks)) as advance:
         advance(0, "making the operands")
         made = matrices(source, k=max(ks), rows=rows, columns=columns, seed=seed)
