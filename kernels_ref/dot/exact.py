@@ -123,7 +123,7 @@ class _Places:
 
             sums = repeat(left, row, sums)
             up = jnp.concatenate([sums[:1] & 0, sums[:-1] >> _DIGIT])
-            return (sums & _MASK) + up, None
+            return jnp.concatenate([sums[:-1] & _MASK, sums[-1:]]) + up, None  # the last place keeps the sign
 
         runs = _split(x, -1), _split(y, -2)
         return lax.scan(stretch, lax.full((self.count, *shape), 0, jnp.int32), runs)[0]

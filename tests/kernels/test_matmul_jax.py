@@ -40,8 +40,10 @@ OUTPUTS = (
     formats.FLOAT32,
     *map(formats.get, ("float16", "bfloat16", "float8_e4m3fn", "Binary8p4se", "float8_e5m2fnuz")),
 )
+E4M3_E5M2 = ("float8_e4m3fn", "float8_e5m2")
 INT16 = IntSpec(name="int16", bits=16, minimum=-(1 << 15), maximum=(1 << 15) - 1, source="two's complement")
-UINT16 = IntSpec(name="uint16", bits=16, minimum=0, maximum=(1 << 16) - 1, source="unsigned")
+UE4M3_E5M2 = ("float8_e4m3fn", "float8_e5m2")
+INT16 = IntSpec(name="uint16", bits=16, minimum=0, maximum=(1 << 16) - 1, source="unsigned")
 
 
 def made(summation, **fields):
@@ -151,7 +153,7 @@ def test_stochastic_sums(mode, output, count):
 @pytest.mark.parametrize(
     ("summation", "a", "b", "k"),
     [
-        (PromotedSum(inner=unit("hopper.wgmma.k32.f32.e4m3.e5m2")[0].summation, every=48), "e4m3fn", "float8_e5m2", 112),
+        (PromotedSum(inner=unit("hopper.wgmma.k32.f32.e4m3.e5m2")[0].summation, every=48), *E4M3_E5M2, 112),
         (unit("hopper.mma.m16n8k32.f32.e4m3.e4m3")[0].summation, "float8_e4m3fn", "float8_e4m3fn", 44),
         (PromotedSum(inner=PairwiseSum(output=OUTPUTS[1], rounding=Rounding.TO_ODD), every=3), "float16", "int8", 10),
         (unit("blackwell.tcgen05.k32.f32.e4m3.e4m3")[0].summation, "float8_e4m3fn", "float8_e4m3fn", 33),
