@@ -19,6 +19,18 @@ def code_dtype(spec: Format, xp: Namespace) -> type:
     return xp.uint8 if spec.bits <= 8 else xp.uint16 if spec.bits <= 16 else xp.uint32
 
 
+_WIDEST = 23  # bits of a significand that binary32 carries beside a bit to round by
+_WIDEST_WRAPPED = 31
+
+
+def _too_wide(conversion: Conversion) -> ValueError:
+    """What is said of integer formats that the carriers here would round twice; floats are refused before."""
+    return ValueError(
+        f"{conversion.spec.name} has {conversion.spec.bits} bits; arrays encode integers of at most {_WIDEST - 1} bits,"
+        f" {_WIDEST_WRAPPED} under wrap; reference.exact takes every format"
+    )
+
+
 #: how magnitudes become codes: `round_magnitude`, or what equals it
 Rounder = Callable[..., Array]
 
@@ -36,6 +48,8 @@ def round_magnitude(
 
     ``parity`` is 1 where that count differs from the code by an odd number.
     """
+    if precision > _WIDEST:
+        raise _too_wide(conversion)
     significand, shift = align(carrier, precision, emin, conversion.rounding, xp)
     if random_bits is None:
         c = round_shift(significand, shift, conversion.rounding, xp, negative=carrier.negative, parity=parity)
@@ -163,6 +177,8 @@ def _encode_int(
 ) -> Array:
     """Integers are the subnormals of a format whose first binade holds them all: quantum ``2^-fraction_bits``."""
     if conversion.saturation is Saturation.WRAP:
+        if spec.bits > _WIDEST_WRAPPED:
+            raise _too_wide(conversion)
         return encode_wrapping(x, conversion, spec, xp, random_bits).astype(code_dtype(spec, xp))
     precision, emin = binade(spec)
     carrier = carry(x, xp, rounding=conversion.rounding)

@@ -144,6 +144,30 @@ def test_a_format_beyond_binary32_is_refused(encode):
         encode(np.float32([1]), spec, **RNE)
 
 
+def wide_integers(bits):
+    return formats.IntSpec(
+        name=f"int{bits}", bits=bits, minimum=-1 << bits - 1, maximum=(1 << bits - 1) - 1, source="two's complement"
+    )
+
+
+@pytest.mark.parametrize("encode", ENCODERS)
+@pytest.mark.parametrize(("bits", "saturation"), [(23, "sat_finite"), (32, "sat_finite"), (32, "wrap")])
+def test_integers_that_would_be_rounded_twice_are_refused(encode, bits, saturation):
+    policy = {"rounding": "nearest_ties_to_even", "saturation": saturation, "nan": "zero"}
+    with pytest.raises(ValueError, match=f"int{bits} has {bits} bits; arrays encode integers of at most 22 bits"):
+        encode(np.float32([3e9, 1.5]), wide_integers(bits), **policy)  # an int32 of 3e9 used to be 0
+
+
+@pytest.mark.parametrize("encode", ENCODERS)
+@pytest.mark.parametrize(("bits", "saturation"), [(17, "sat_finite"), (22, "sat_finite"), (22, "wrap"), (31, "wrap")])
+def test_the_widest_integers_are_the_judges(encode, bits, saturation):
+    spec, top = wide_integers(bits), 2.0 ** (bits - 1)
+    x = np.float32([top, top - 1, -top, -top - 1, top - 1.5, 0.5, 1.5, -2.5, 3e9, -3e38, *2.0 ** np.arange(0, 127, 5)])
+    policy = {"rounding": "nearest_ties_to_even", "saturation": saturation}
+    judged = [reference.exact.encode(float(value), spec, **policy) for value in x]
+    np.testing.assert_array_equal(encode(x, spec, **policy), judged)
+
+
 @pytest.mark.parametrize("decode", DECODERS)
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32"])
 def test_codes_of_any_integer_dtype(decode, dtype):
