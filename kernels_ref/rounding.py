@@ -37,7 +37,8 @@ def round_magnitude(
     parity: int = 0,
 ) -> Array:
     """`reference.array.codec.round_magnitude`, by other means where they give the same codes."""
-    if carrier.fraction_bits == _FRACTION_BITS and conversion.spec.has_zero and emin + _BIAS > 0:
+    narrow = precision <= codec.WIDEST  # what is wider is refused
+    if narrow and carrier.fraction_bits == _FRACTION_BITS and conversion.spec.has_zero and emin + _BIAS > 0:
         if conversion.rounding is Rounding.NEAREST_TIES_TO_EVEN and _has_anchor(emin - (precision - 1)):
             return _nearest(carrier, precision, emin, conversion, xp)
         if random_bits is not None and _ticks_fit(precision, conversion):

@@ -19,14 +19,15 @@ def code_dtype(spec: Format, xp: Namespace) -> type:
     return xp.uint8 if spec.bits <= 8 else xp.uint16 if spec.bits <= 16 else xp.uint32
 
 
-_WIDEST = 23  # bits of a significand that binary32 carries beside a bit to round by
+#: bits of a significand that binary32 carries beside a bit to round by
+WIDEST = 23
 _WIDEST_WRAPPED = 31
 
 
 def _too_wide(conversion: Conversion) -> ValueError:
     """What is said of integer formats that the carriers here would round twice; floats are refused before."""
     return ValueError(
-        f"{conversion.spec.name} has {conversion.spec.bits} bits; arrays encode integers of at most {_WIDEST - 1} bits,"
+        f"{conversion.spec.name} has {conversion.spec.bits} bits; arrays encode integers of at most {WIDEST - 1} bits,"
         f" {_WIDEST_WRAPPED} under wrap; reference.exact takes every format"
     )
 
@@ -48,7 +49,7 @@ def round_magnitude(
 
     ``parity`` is 1 where that count differs from the code by an odd number.
     """
-    if precision > _WIDEST:
+    if precision > WIDEST:
         raise _too_wide(conversion)
     significand, shift = align(carrier, precision, emin, conversion.rounding, xp)
     if random_bits is None:
