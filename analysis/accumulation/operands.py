@@ -119,7 +119,6 @@ class Factors:
     """
 
     def __init__(self, operands: Operands, widened: FloatSpec | None = None) -> None:
-        self.k = operands.k
         self.shape = (operands.a.shape[0], operands.b.shape[1])
         self._a, self._b = operands.a_values, operands.b_values
         self._a_exponent = _exponents(self._a, widened or operands.a_format)
