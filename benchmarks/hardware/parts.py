@@ -16,7 +16,7 @@ from typing import Any
 from hardware.build import CompiledInstruction, build
 from hardware.comparison import Size, examine
 from hardware.instructions import hopper
-from hardware.models import MODELS
+from hardware.models import MODELS, on_numpy
 from hardware.products import explain, measure
 
 INSTRUCTION_PARTS: dict[str, Callable[[str], bool]] = {
@@ -83,6 +83,7 @@ def _instructions(part: str, size: Size, model: str, threads: int, every: int) -
 
 
 def _products(part: str, size: Size, model: str, threads: int, every: int) -> Steps:
+    """Products are few and their candidates many: NumPy is done before JAX has compiled one, whatever ``model`` is."""
     try:
         products = list(importlib.import_module(f"hardware.{part}_products").products())[::every]
     except Exception as error:
@@ -93,7 +94,7 @@ def _products(part: str, size: Size, model: str, threads: int, every: int) -> St
         for product in products:
             label = f"{product.label}, {product.m} x {product.n} x {product.k}"
             try:
-                waiting[pool.submit(_caught, explain, measure(product, size.seed), MODELS[model])] = label
+                waiting[pool.submit(_caught, explain, measure(product, size.seed), on_numpy)] = label
             except Exception as error:
                 yield label, _failure(error)
         for done in as_completed(waiting):
