@@ -47,9 +47,9 @@ def matmul(
 ) -> Array:
     """`reference.matmul` in JAX: same arguments, same codes and errors, bit for bit; works under jit and vmap.
 
-    Two things differ. Under a transformation no element can be looked at, so that codes and random bits out of range
-    are the caller's to avoid and an ``out`` without NaN needs ``nan=``. Steps of matrix units need products of at
-    most 24 bits and terms of at most 31 (all named accumulators have them), operands 32-bit significands.
+    Three things differ. Under a transformation no element can be looked at, so that codes and random bits out of
+    range are the caller's to avoid and an ``out`` without NaN needs ``nan=``. Steps of matrix units need products of
+    at most 24 bits and terms of at most 31, as all NVIDIA's have. AMD's matrix cores are refused with ``ValueError``.
 
     >>> a, b = [[0x38, 0x40]], [[0x38], [0x44]]  # 1 * 1 + 2 * 3 in E4M3
     >>> hex(matmul(a, b, accumulator="exact.f32", a_format="e4m3fn", b_format="e4m3fn").item())

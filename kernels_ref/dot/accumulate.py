@@ -22,6 +22,7 @@ from formats import (
     Summation,
 )
 from formats.dot import output
+from formats.matrix_cores import ExactSteps, JoinedSteps, PairwiseSteps
 from formats.results import FLOAT16
 from formats.schedule import Combine, KOrder, Schedule
 from kernels_ref.dot import integers
@@ -49,6 +50,8 @@ def accumulate(c: Array, a: Array, b: Array, rule: Summation, formats: Formats, 
             return _restarted(c, a, b, rule.inner, rule.every, formats, random_bits)
         case IntegerSum():
             return integers.integer(c, a, b, rule, formats)
+        case ExactSteps() | PairwiseSteps() | JoinedSteps():
+            raise ValueError(f"{type(rule).__name__} (AMD's matrix cores) has no JAX executor; reference.matmul has it")
 
 
 def scheduled(

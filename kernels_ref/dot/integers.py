@@ -27,6 +27,8 @@ def integer(c: Array, a: Array, b: Array, rule: IntegerSum, formats: Formats) ->
         return clamped_sum(c, dot(jnp.moveaxis(x[0], 0, -1), jnp.moveaxis(x[1], 0, -2)), rule), None
 
     start = integers(c, _spec(rule))
+    if step >= a.shape[-1]:
+        return _codes(clamped_sum(start, dot(x, y), rule), rule)
     return _codes(lax.scan(body, start, (split(x, -1, step), split(y, -2, step)))[0], rule)
 
 

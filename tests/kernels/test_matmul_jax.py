@@ -42,8 +42,7 @@ OUTPUTS = (
 )
 E4M3_E5M2 = ("float8_e4m3fn", "float8_e5m2")
 INT16 = IntSpec(name="int16", bits=16, minimum=-(1 << 15), maximum=(1 << 15) - 1, source="two's complement")
-UE4M3_E5M2 = ("float8_e4m3fn", "float8_e5m2")
-INT16 = IntSpec(name="uint16", bits=16, minimum=0, maximum=(1 << 16) - 1, source="unsigned")
+UINT16 = IntSpec(name="uint16", bits=16, minimum=0, maximum=(1 << 16) - 1, source="unsigned")
 
 
 def made(summation, **fields):

@@ -167,3 +167,8 @@ def test_terms_too_wide_for_32_bits_are_refused():
     rule = formats.Accumulator(name="made", summation=step, source="this test")
     with pytest.raises(ValueError, match="fraction_bits=30: JAX takes products of at most 24 bits"):
         matmul(A, B, accumulator=rule, a_format="float8_e4m3fn", b_format="float8_e5m2")
+
+
+def test_matrix_cores_are_refused():
+    with pytest.raises(ValueError, match="JoinedSteps .* has no JAX executor; reference.matmul has it"):
+        matmul(A[:, :16], B[:16], accumulator="cdna3.mfma.k16.f32.fp8.bf8")
