@@ -38,7 +38,7 @@ def words(codes: NDArray[np.unsignedinteger], fmt: Format) -> NDArray[np.uint32]
     """
     if fmt.bits == 19:
         noise = np.random.default_rng(0).integers(0, 1 << TF32_UNREAD, codes.shape, dtype=np.uint32)
-        return codes.astype(np.uint32) << TF32_UNREAD | noise
+        return np.ascontiguousarray(codes.astype(np.uint32) << TF32_UNREAD | noise)
     return np.ascontiguousarray(codes, dtype=f"<u{fmt.bits // 8}").view("<u4")
 
 

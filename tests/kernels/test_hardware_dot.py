@@ -104,6 +104,12 @@ class TestFragments:
         short = {(g + row, t + word) for g, t in lanes() for row, word in fragments.A_REGISTERS[:2]}
         assert short == {(row, word) for row in range(16) for word in range(4)}
 
+    @pytest.mark.parametrize("name", ["tf32", "float16", "float8_e5m2"])
+    def test_words_lie_in_memory_as_they_are_indexed(self, name):
+        fmt = formats.get(name)
+        b = np.arange(2 * 32 * 8).reshape(2, 32, 8).astype(np.uint32 if fmt.bits == 19 else f"u{fmt.bits // 8}")
+        assert fragments.words(np.swapaxes(b, 1, 2), fmt).flags.c_contiguous  # chains of TF32 were sent transposed
+
     @pytest.mark.parametrize(("name", "k"), ISA_A)
     def test_registers_hold_the_elements_that_the_isa_names(self, name, k):
         fmt = formats.get(name)
