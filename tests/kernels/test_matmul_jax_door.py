@@ -170,5 +170,5 @@ def test_terms_too_wide_for_32_bits_are_refused():
 
 
 def test_matrix_cores_are_refused():
-    with pytest.raises(ValueError, match="JoinedSteps .* has no JAX executor; reference.matmul has it"):
+    with pytest.raises(ValueError, match=r"JoinedSteps .* has no JAX executor; reference.matmul has it"):
         matmul(A[:, :16], B[:16], accumulator="cdna3.mfma.k16.f32.fp8.bf8")
