@@ -124,13 +124,15 @@ def explain(measured: Measured, model: Model) -> dict[str, Any]:
         if likely:
             whole = _results(candidate, product, measured.a, measured.b, model)
             fits |= {families[i]: candidate.text for i in likely if np.array_equal(whole[i], actual[i])}
+    open_ = [i for i, family in enumerate(families) if fits[family] is None]
     explained = sum(actual[i].size for i, family in enumerate(families) if fits[family] is not None)
     return {
         "shape": [product.m, product.n, product.k],
         "outputs": actual.size,
         "explained": explained,
         "fits": fits,
-        "nearest": _nearest(missed, [i for i, family in enumerate(families) if fits[family] is None], families),
+        "nearest": _nearest(missed, open_, families),
+        "corner": {families[i]: actual[i, :SAMPLE_ROWS, :SAMPLE_COLUMNS].tolist() for i in open_},
     }
 
 

@@ -16,6 +16,9 @@ from kernels_ref.dot.flow import pick
 from kernels_ref.dot.parts import NOTHING, Parts, unpack
 from kernels_ref.dot.rounding import Draw, Magnitude, finish, low_word, normalise, round_magnitude
 
+#: bits of both significands of a product together
+WIDEST_PRODUCT = 48
+
 
 class Number(NamedTuple):
     """A number, infinity or NaN; the magnitude is normalised, that of zero has the exponent `NOTHING`."""

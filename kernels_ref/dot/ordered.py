@@ -7,7 +7,7 @@ from jax import Array, lax
 
 from formats import FloatSpec, Format
 from formats.summation import PairwiseSum, SequentialSum
-from kernels_ref.dot.numbers import Number, number, product, rounded, total
+from kernels_ref.dot.numbers import WIDEST_PRODUCT, Number, number, product, rounded, total
 from kernels_ref.dot.parts import Parts, unpack
 from kernels_ref.dot.rounding import Draw
 from kernels_ref.dot.rows import by_rows
@@ -53,7 +53,13 @@ def _products(a: Array, b: Array, formats: Formats) -> Number:
     """Exact products of codes (..., M) and (..., N)."""
     x, y = unpack(a, formats[0]), unpack(b, formats[1])
     left, right = Parts(*(part[..., :, None] for part in x)), Parts(*(part[..., None, :] for part in y))
-    return product(left, right, sum(significand_bits(spec) for spec in formats))
+    bits = sum(significand_bits(spec) for spec in formats)
+    if bits > WIDEST_PRODUCT:
+        names = " and ".join(spec.name for spec in formats)
+        raise ValueError(
+            f"products of {names} have {bits} bits; JAX takes at most {WIDEST_PRODUCT}; reference.matmul takes more"
+        )
+    return product(left, right, bits)
 
 
 def significand_bits(spec: Format) -> int:

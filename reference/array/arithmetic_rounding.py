@@ -176,7 +176,7 @@ def _round_magnitude(
     carrier: Carrier, precision: int, emin: int, target: Conversion, xp: Namespace, *others: Any
 ) -> Array:
     """`codec.round_magnitude` for 32-bit formats: the code that it counts up to infinity does not fit a word."""
-    c = codec.round_magnitude(carrier, precision, emin, target, xp, *others)
+    c = codec.round_aligned(carrier, precision, emin, target, xp, *others)
     return xp.where(carrier.magnitude >= carrier.infinity, xp.uint32(_WORD), c)
 
 

@@ -51,6 +51,19 @@ def round_magnitude(
     """
     if precision > WIDEST:
         raise _too_wide(conversion)
+    return round_aligned(carrier, precision, emin, conversion, xp, random_bits, parity)
+
+
+def round_aligned(
+    carrier: Carrier,
+    precision: int,
+    emin: int,
+    conversion: Conversion,
+    xp: Namespace,
+    random_bits: Array | None,
+    parity: int = 0,
+) -> Array:
+    """`round_magnitude` for callers who see to it that the carrier has the bits and that the codes fit 32."""
     significand, shift = align(carrier, precision, emin, conversion.rounding, xp)
     if random_bits is None:
         c = round_shift(significand, shift, conversion.rounding, xp, negative=carrier.negative, parity=parity)

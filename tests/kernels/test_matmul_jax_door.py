@@ -169,6 +169,13 @@ def test_terms_too_wide_for_32_bits_are_refused():
         matmul(A, B, accumulator=rule, a_format="float8_e4m3fn", b_format="float8_e5m2")
 
 
+def test_products_too_wide_for_32_bits_are_refused():
+    wide = formats.IntSpec(name="int28", bits=28, minimum=-1 << 27, maximum=(1 << 27) - 1, source="this test")
+    for name in ("fma.f32", "sequential.f32", "pairwise.f32"):
+        with pytest.raises(ValueError, match="products of int28 and int28 have 56 bits; JAX takes at most 48"):
+            matmul([[1]], [[1]], accumulator=name, a_format=wide, b_format=wide)
+
+
 def test_matrix_cores_are_refused():
     with pytest.raises(ValueError, match=r"JoinedSteps .* has no JAX executor; reference.matmul has it"):
         matmul(A[:, :16], B[:16], accumulator="cdna3.mfma.k16.f32.fp8.bf8")
