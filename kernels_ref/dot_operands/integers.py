@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from formats import IntSpec
-from kernels_ref.dot_block import Array, Block, Shape, codes, random_codes
+from kernels_ref.dot_operands.block import Array, Block, Shape, codes, random_codes
 
 Draw = Callable[[IntSpec, Shape], Array]
 

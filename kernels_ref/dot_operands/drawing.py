@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 import formats
 from formats import Accumulator, FloatSpec, Format, IntSpec
-from kernels_ref import dot_families as floats
-from kernels_ref import dot_integers as integers
-from kernels_ref.dot_block import Block
+from kernels_ref.dot_operands import floats, integers
+from kernels_ref.dot_operands.block import Block
 
 Codes = NDArray[np.unsignedinteger[Any]]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 import reference
 from formats import FloatSpec
-from kernels_ref.dot_block import (
+from kernels_ref.dot_operands.block import (
     Array,
     Block,
     Shape,
