@@ -25,6 +25,7 @@ from formats.summation import (
     PromotedSum,
     SequentialSum,
     Summation,
+    unpromoted,
 )
 
 
@@ -51,6 +52,32 @@ class Accumulator:
     def output(self) -> Format:
         """The format of ``c`` and of the result."""
         return output(self.summation)
+
+    @property
+    def random_bit_count(self) -> int | None:
+        """Random bits of each addition; None where none are drawn."""
+        inner = unpromoted(self.summation)
+        return inner.random_bit_count if isinstance(inner, SequentialSum) else None
+
+    def operands(self, a: str | Format | None, b: str | Format | None) -> tuple[Format, Format]:
+        """The formats of the operands: the accumulator's own, or those stated where it takes any.
+
+        Raises ``TypeError`` where one is neither its own nor stated, ``ValueError`` where it is another.
+
+        >>> [spec.name for spec in accumulator("exact.f32").operands("e4m3fn", "int8")]
+        ['float8_e4m3fn', 'int8']
+        """
+        return self._operand("a", self.a, a), self._operand("b", self.b, b)
+
+    def _operand(self, name: str, own: Format | None, given: str | Format | None) -> Format:
+        if given is None:
+            if own is None:
+                raise TypeError(f"{self.name} takes any operands; state {name}_format")
+            return own
+        spec = get(given)
+        if own is not None and spec != own:
+            raise ValueError(f"{name}_format={spec.name!r}, but {self.name} takes {own.name!r}")
+        return spec
 
 
 def output(summation: Summation) -> Format:

@@ -133,15 +133,20 @@ class IntegerSum:
             raise ValueError(f"IntegerSum: saturation={self.saturation.value!r} must be wrap or sat_finite")
 
 
-Summation = (
+Unpromoted = (
     ExactSum
     | SequentialSum
     | PairwiseSum
     | FusedSteps
     | HalvedSteps
-    | PromotedSum
     | IntegerSum
     | ExactSteps
     | PairwiseSteps
     | JoinedSteps
 )
+Summation = Unpromoted | PromotedSum
+
+
+def unpromoted(summation: Summation) -> Unpromoted:
+    """The sum that a `PromotedSum` restarts; any other is itself."""
+    return summation.inner if isinstance(summation, PromotedSum) else summation

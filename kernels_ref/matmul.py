@@ -17,10 +17,11 @@ from formats import FLOAT32, Accumulator, Format, IntSpec, NanRule, Rounding, Sa
 from formats.dot import output
 from formats.schedule import Schedule
 from kernels_ref.codec import decode, encode
-from kernels_ref.dot.accumulate import nan_code, scheduled
+from kernels_ref.dot.accumulate import scheduled
 from kernels_ref.dot.numbers import add, number, product, rounded
 from kernels_ref.dot.parts import integers, unpack
 from reference.array.codec import code_dtype
+from reference.array.dot.epilogue import nan_code
 from reference.array.dot.request import Request, broadcast_shapes, request, result_shape
 from reference.codec import check_random_bits, refuse_codes
 

@@ -11,10 +11,10 @@ import formats
 import reference
 from analysis.accumulation.ball import Floats, exponent, power
 from analysis.accumulation.exact_sums import errors, exact_sums
-from analysis.accumulation.operands import Codes, Operands
+from analysis.accumulation.operands import Operands
 from analysis.accumulation.running import running_bound
 from analysis.accumulation.worst_case import worst_case
-from formats import Accumulator, FloatSpec, Format, SequentialSum
+from formats import Accumulator, FloatSpec
 from reference.matmul import matmul
 
 
@@ -102,27 +102,17 @@ def results(operands: Operands, accumulator: Accumulator, seed: int | None) -> F
         b_format=operands.b_format,
         random_bits=_random_bits(operands, accumulator, seed),
     )
-    return _values(codes, accumulator.output)
+    return reference.decode(codes, accumulator.output).astype(np.float64)
 
 
 def _random_bits(operands: Operands, accumulator: Accumulator, seed: int | None) -> Any:
-    summation = accumulator.summation
-    count = summation.random_bit_count if isinstance(summation, SequentialSum) else None
+    count = accumulator.random_bit_count
     if (count is None) != (seed is None):
         raise ValueError(f"{accumulator.name} {'takes no' if count is None else 'needs a'} seed")
     if count is None:
         return None
     shape = (operands.k, operands.a.shape[0], operands.b.shape[1])
     return np.random.Generator(np.random.PCG64(seed)).integers(1 << count, size=shape, dtype=np.uint32)
-
-
-def _values(codes: Codes, output: Format) -> Floats:
-    if output == formats.FLOAT32:
-        return codes.view(np.float32).astype(np.float64)
-    if isinstance(output, FloatSpec):
-        return reference.decode(codes, output).astype(np.float64)
-    signed = codes.astype(np.int64)
-    return np.where(signed > output.maximum, signed - (1 << output.bits), signed).astype(np.float64)
 
 
 def _norm(x: Floats) -> float:

@@ -14,6 +14,7 @@ from formats import (
     Accumulator,
     ExactSum,
     FloatSpec,
+    Format,
     FusedSteps,
     HalvedSteps,
     IntegerSum,
@@ -24,8 +25,10 @@ from formats import (
     SequentialSum,
     Summation,
 )
+from formats.dot import output
 from formats.matrix_cores import ExactSteps, JoinedSteps, PairwiseSteps
 from formats.results import FLOAT16
+from formats.summation import unpromoted
 
 _RNE = Rounding.NEAREST_TIES_TO_EVEN
 _Steps = FusedSteps | ExactSteps | PairwiseSteps | JoinedSteps
@@ -73,26 +76,20 @@ def _ball(factors: Factors, ks: Integers, summation: _FloatSum) -> Ball:
             return _added(sums, summation.step.output)
         case PromotedSum():
             sums = [_ball(factors, part, summation.inner) for part in _parts(ks, summation.every)]
-            return _added(sums, _output(summation))
+            return _added(sums, output(summation))
 
 
 def _widened(summation: Summation) -> FloatSpec | None:
-    inner = summation.inner if isinstance(summation, PromotedSum) else summation
-    return FLOAT16 if isinstance(inner, HalvedSteps) else None
-
-
-def _output(summation: Summation) -> FloatSpec:
-    found = formats.Accumulator(name="", summation=summation, source="").output
-    assert isinstance(found, FloatSpec)
-    return found
+    return FLOAT16 if isinstance(unpromoted(summation), HalvedSteps) else None
 
 
 def _parts(ks: Integers, size: int) -> list[Integers]:
     return [ks[start : start + size] for start in range(0, len(ks), size)]
 
 
-def _added(sums: list[Ball], output: FloatSpec) -> Ball:
-    return reduce(lambda x, y: rounded(plus(x, y), output, _RNE), sums)
+def _added(sums: list[Ball], spec: Format) -> Ball:
+    assert isinstance(spec, FloatSpec)
+    return reduce(lambda x, y: rounded(plus(x, y), spec, _RNE), sums)
 
 
 def _sequential(factors: Factors, ks: Integers, summation: SequentialSum) -> Ball:

@@ -24,6 +24,7 @@ from formats import (
     SequentialSum,
     Summation,
 )
+from formats.dot import output
 from formats.matrix_cores import ExactSteps, JoinedSteps, PairwiseSteps
 
 _RNE = Rounding.NEAREST_TIES_TO_EVEN
@@ -99,8 +100,8 @@ def _most(fmt: str | Format) -> Fraction:
     return Fraction(max(-spec.minimum, spec.maximum), 1 << spec.fraction_bits)
 
 
-def _limit(output: Format) -> Fraction:
-    return _most(output) if isinstance(output, FloatSpec) else Fraction(output.maximum)
+def _limit(spec: Format) -> Fraction:
+    return _most(spec) if isinstance(spec, FloatSpec) else Fraction(spec.maximum)
 
 
 def _errors(summation: Summation, k: int) -> tuple[Fraction, Fraction]:
@@ -122,9 +123,7 @@ def _errors(summation: Summation, k: int) -> tuple[Fraction, Fraction]:
         case HalvedSteps():
             return _added(summation.step, 2 * summation.step.products, summation.step.output, k)
         case PromotedSum():
-            output = Accumulator(name="", summation=summation, source="").output
-            assert isinstance(output, FloatSpec)
-            return _added(summation.inner, summation.every, output, k)
+            return _added(summation.inner, summation.every, output(summation), k)
         case _:
             return _rounded_sums(summation, k)
 
@@ -181,10 +180,11 @@ def _pairwise_steps(rule: PairwiseSteps, k: int) -> tuple[Fraction, Fraction]:
     return (1 + u) ** (1 + depth + steps) - 1, steps * lost * (1 + u) ** (depth + steps)
 
 
-def _added(inner: Summation, every: int, output: FloatSpec, k: int) -> tuple[Fraction, Fraction]:
+def _added(inner: Summation, every: int, spec: Format, k: int) -> tuple[Fraction, Fraction]:
+    assert isinstance(spec, FloatSpec)
     relative, absolute = _errors(inner, min(every, k))
     parts = -(-k // every)
-    more = (1 + _nearest(output)[0]) ** (parts - 1)
+    more = (1 + _nearest(spec)[0]) ** (parts - 1)
     return (1 + relative) * more - 1, parts * absolute * more
 
 

@@ -31,6 +31,7 @@ from kernels_ref.dot.numbers import add, number, rounded
 from kernels_ref.dot.ordered import Formats, pairwise, sequential
 from kernels_ref.dot.parts import unpack
 from kernels_ref.dot.steps import chain, split
+from reference.array.dot.epilogue import nan_code
 
 
 def accumulate(c: Array, a: Array, b: Array, rule: Summation, formats: Formats, random_bits: Array | None) -> Array:
@@ -89,12 +90,6 @@ def joined(x: Array, y: Array, rule: Summation) -> Array:
     spec = output(rule)
     assert isinstance(spec, FloatSpec)
     return add(x, y, spec, nan_code(rule, spec))
-
-
-def nan_code(rule: Summation, spec: FloatSpec) -> int | None:
-    """The NaN of sums of results: a matrix unit's has every bit below the sign."""
-    inner = rule.inner if isinstance(rule, PromotedSum) else rule
-    return spec.sign_code - 1 if isinstance(inner, FusedSteps | HalvedSteps) else None
 
 
 def _halved(c: Array, a: Array, b: Array, rule: HalvedSteps, formats: Formats) -> Array:

@@ -62,7 +62,7 @@ def dot(
     '0x40e00000'
     """
     rule = formats.accumulator(accumulator)
-    pair = _format("a", rule.a, a_format, rule), _format("b", rule.b, b_format, rule)
+    pair = rule.operands(a_format, b_format)
     if len(a) != len(b) or len(a) == 0 or len(a) % rule.k:
         raise ValueError(
             f"{rule.name}: a has K={len(a)} codes and b {len(b)}; both need a positive multiple of k={rule.k}"
@@ -71,20 +71,8 @@ def dot(
     return _sum(list(zip(a, b, strict=True)), c, pair, rule.summation, draws)
 
 
-def _format(name: str, own: Format | None, given: str | Format | None, rule: Accumulator) -> Format:
-    if given is None:
-        if own is None:
-            raise TypeError(f"{rule.name} takes any operands; state {name}_format")
-        return own
-    spec = formats.get(given)
-    if own is not None and spec != own:
-        raise ValueError(f"{name}_format={spec.name!r}, but {rule.name} takes {own.name!r}")
-    return spec
-
-
 def _draws(rule: Accumulator, random_bits: Sequence[int] | None, length: int) -> Sequence[int] | None:
-    summation = rule.summation.inner if isinstance(rule.summation, PromotedSum) else rule.summation
-    stochastic = isinstance(summation, SequentialSum) and summation.rounding.is_stochastic
+    stochastic = rule.random_bit_count is not None
     if stochastic and random_bits is None:
         raise TypeError(f"{rule.name} rounds stochastically; state random_bits, one for each of K={length}")
     if random_bits is not None and not stochastic:

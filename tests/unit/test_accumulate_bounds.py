@@ -15,13 +15,26 @@ import reference
 from analysis.accumulation import Operands, errors, exact_sums, measure, overflow_k, running_bound, witness, worst_case
 from analysis.accumulation.ball import Ball, exponent, largest, plus, rounded
 from analysis.accumulation.measured import results
-from formats import FLOAT32, Accumulator, FloatSpec, IntegerSum, IntSpec, Rounding, Saturation, SequentialSum
+from formats import (
+    FLOAT32,
+    Accumulator,
+    FloatSpec,
+    IntegerSum,
+    IntSpec,
+    PromotedSum,
+    Rounding,
+    Saturation,
+    SequentialSum,
+)
 from formats.results import BFLOAT16
 
 STOCHASTIC = Accumulator(
     name="stochastic.bf16",
     summation=SequentialSum(output=BFLOAT16, rounding=Rounding.STOCHASTIC_A, fused=True, random_bit_count=8),
     source="a test",
+)
+PROMOTED = Accumulator(
+    name="stochastic.bf16.promote5", summation=PromotedSum(inner=STOCHASTIC.summation, every=5), source="a test"
 )
 CUT = Accumulator(
     name="cut.f32",
@@ -34,6 +47,7 @@ CASES = [
     ("sequential.f32", "float16", 37), ("sequential.bf16", "float8_e4m3fn", 37), ("sequential.f32", "bfloat16", 37),
     ("fma.f32", "bfloat16", 37), ("fma.f16", "float8_e4m3fn", 37), ("pairwise.f32", "tf32", 37),
     ("pairwise.bf16", "float8_e5m2", 37), ("fma.f32.promote16", "float16", 40), (STOCHASTIC, "bfloat16", 20),
+    (PROMOTED, "bfloat16", 17),
     (CUT, "float16", 20),
     ("hopper.wgmma.k32.f32.e4m3.e4m3", None, 96), ("hopper.wgmma.k32.f16.e5m2.e4m3", None, 64),
     ("hopper.wgmma.k32.f32.e5m2.e5m2.promote64", None, 160), ("hopper.mma.m16n8k32.f32.e4m3.e4m3", None, 96),
@@ -126,7 +140,7 @@ def test_no_error_exceeds_a_bound_on_operands_that_are_searched_for(name, fmt, l
 
 def check_bounds(operands, accumulator):
     """In exact numbers: neither bound is exceeded, and the error measured in float64 is the error."""
-    values = results(operands, accumulator, 7 if accumulator is STOCHASTIC else None)
+    values = results(operands, accumulator, None if accumulator.random_bit_count is None else 7)
     measured = errors(values, exact_sums(operands))
     running = running_bound(operands, accumulator)
     worst = worst_case(accumulator, operands.k).bound(operands)

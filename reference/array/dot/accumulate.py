@@ -17,6 +17,7 @@ from formats import (
 from formats.matrix_cores import ExactSteps, JoinedSteps, PairwiseSteps
 from formats.results import FLOAT16
 from formats.schedule import Combine, KOrder, Schedule
+from formats.summation import unpromoted
 from reference.array.carrier import Array, Namespace
 from reference.array.dot.epilogue import joined
 from reference.array.dot.exact import exact
@@ -39,7 +40,7 @@ def accumulate(
     `reference.matmul`; arguments are taken as checked. Straight-line code; K is unrolled.
     """
     x, y = unpack(a, pair[0], xp), unpack(b, pair[1], xp)
-    if isinstance(rule.inner if isinstance(rule, PromotedSum) else rule, HalvedSteps):
+    if isinstance(unpromoted(rule), HalvedSteps):
         x, y = _widened(x, xp), _widened(y, xp)
     return _sum(x, y, c.astype(xp.int64), rule, pair, xp, random_bits)
 

@@ -11,24 +11,28 @@ from formats import (
     FusedSteps,
     HalvedSteps,
     IntegerSum,
-    PromotedSum,
     Rounding,
     Saturation,
     Summation,
 )
 from formats.dot import output
+from formats.summation import unpromoted
 from reference.array.carrier import Array, Namespace
 from reference.array.dot.operand import multiply, unpack
 from reference.array.dot.ordered import add_codes, rounded
 from reference.array.dot.rounded import Target, ieee
 
 
+def nan_code(rule: Summation, spec: FloatSpec) -> int | None:
+    """The NaN of sums of results where it is not the format's own: a matrix unit's has every bit below the sign."""
+    return spec.sign_code - 1 if isinstance(unpromoted(rule), FusedSteps | HalvedSteps) else None
+
+
 def addition(rule: Summation, spec: FloatSpec) -> Target:
-    """How results of a summation are added to one another, RNE; a matrix unit's NaN has every bit below the sign."""
+    """How results of a summation are added to one another, RNE, with the `nan_code` of it."""
     target = ieee(spec, Rounding.NEAREST_TIES_TO_EVEN)
-    if isinstance(rule.inner if isinstance(rule, PromotedSum) else rule, FusedSteps | HalvedSteps):
-        return replace(target, nan_code=spec.sign_code - 1)
-    return target
+    nan = nan_code(rule, spec)
+    return target if nan is None else replace(target, nan_code=nan)
 
 
 def joined(x: Array, y: Array, rule: Summation, xp: Namespace) -> Array:

@@ -11,12 +11,12 @@ from formats import (
     IntegerSum,
     IntSpec,
     Overflow,
-    PromotedSum,
     Rounding,
     SequentialSum,
     Summation,
 )
 from formats.matrix_cores import ExactSteps, JoinedSteps, PairwiseSteps
+from formats.summation import unpromoted
 
 _UNITS = FusedSteps | HalvedSteps | ExactSteps | PairwiseSteps | JoinedSteps
 _EXPONENT = 4096  # the window of an exact sum and the exponent of zeros rest on a bound
@@ -24,7 +24,7 @@ _EXPONENT = 4096  # the window of an exact sum and the exponent of zeros rest on
 
 def check_limits(rule: Accumulator, a: Format, b: Format) -> None:
     """``ValueError`` unless the accumulator takes such operands and its sums fit the words."""
-    summation = rule.summation.inner if isinstance(rule.summation, PromotedSum) else rule.summation
+    summation = unpromoted(rule.summation)
     _need_kind(rule.name, summation, (a, b))
     widths = _significand_bits(a), _significand_bits(b)
     match summation:

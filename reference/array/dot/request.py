@@ -14,12 +14,10 @@ from formats import (
     NanRule,
     Rounding,
     Saturation,
-    SequentialSum,
     Summation,
     parse_enum,
 )
 from formats.schedule import KOrder, Schedule
-from formats.summation import PromotedSum
 from reference.array.conversion import Conversion, conversion
 from reference.array.decode import BINARY32, target
 from reference.array.dot.limits import check_limits
@@ -48,8 +46,7 @@ class Request:
     @property
     def random_bit_count(self) -> int | None:
         """Random bits of each addition; None where none are drawn."""
-        inner = self.summation.inner if isinstance(self.summation, PromotedSum) else self.summation
-        return inner.random_bit_count if isinstance(inner, SequentialSum) else None
+        return self.accumulator.random_bit_count
 
     @property
     def output(self) -> Format:
@@ -78,7 +75,7 @@ def request(
     'float8_e5m2'
     """
     rule = formats.accumulator(accumulator)
-    a, b = _operand("a", rule.a, a_format, rule), _operand("b", rule.b, b_format, rule)
+    a, b = rule.operands(a_format, b_format)
     check_limits(rule, a, b)
     plan = NATURAL if schedule is None else schedule
     if plan.tile is not None and plan.tile % rule.k:
@@ -89,17 +86,6 @@ def request(
         )
     target_of_out = _conversion(out, rounding, saturation, nan)
     return Request(accumulator=rule, a=a, b=b, schedule=plan, epilogue=epilogue, out=target_of_out)
-
-
-def _operand(name: str, own: Format | None, given: str | Format | None, rule: Accumulator) -> Format:
-    if given is None:
-        if own is None:
-            raise TypeError(f"{rule.name} takes any operands; state {name}_format")
-        return own
-    spec = formats.get(given)
-    if own is not None and spec != own:
-        raise ValueError(f"{name}_format={spec.name!r}, but {rule.name} takes {own.name!r}")
-    return spec
 
 
 def _fits_float32(spec: Format) -> bool:
