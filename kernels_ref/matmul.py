@@ -17,13 +17,15 @@ from formats import FLOAT32, Accumulator, Format, IntSpec, NanRule, Rounding, Sa
 from formats.dot import output
 from formats.schedule import Schedule
 from kernels_ref.codec import decode, encode
-from kernels_ref.dot.accumulate import scheduled
+from kernels_ref.dot.accumulate import accumulate, joined
 from kernels_ref.dot.numbers import add, number, product, rounded
 from kernels_ref.dot.parts import integers, unpack
 from reference.array.codec import code_dtype
 from reference.array.dot.epilogue import nan_code
-from reference.array.dot.request import Request, broadcast_shapes, request, result_shape
-from reference.codec import check_random_bits, refuse_codes
+from reference.array.dot.request import Request, request, result_shape
+from reference.array.dot.schedule import scheduled
+from reference.codec import check_random_bits
+from reference.matmul import as_float32, check_broadcast, check_code_dtype, check_scale_dtype, refuse_named_codes
 
 _SCALES = ("alpha", "beta", "bias")
 
@@ -90,7 +92,16 @@ def _compiled(call: Request) -> Callable[..., Array]:
         rank = c.ndim
         a, b = (x.reshape(*(1,) * (rank - x.ndim), *x.shape) for x in (a, b))
         first = c & 0 if "beta" in scales else c
-        acc = scheduled(first, a, b, call.summation, (call.a, call.b), call.schedule, random_bits)
+        rule, pair = call.summation, (call.a, call.b)
+        acc: Array = scheduled(
+            a,
+            b,
+            first,
+            call.schedule,
+            random_bits,
+            accumulate=lambda a, b, c, drawn: accumulate(c, a, b, rule, pair, drawn),
+            joined=lambda x, y: joined(x, y, rule),
+        )
         if not call.epilogue:
             return acc.astype(code_dtype(call.accumulator.output, jnp))
         return _epilogue(acc, c, scales, call)
@@ -120,43 +131,24 @@ def _epilogue(acc: Array, c: Array, scales: dict[str, Array], call: Request) -> 
 def _codes(name: str, codes: ArrayLike, spec: Format) -> Array:
     """Codes as the narrowest unsigned dtype that holds them."""
     array: Any = codes if isinstance(codes, Array) else np.asarray(codes)
-    if array.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name} must hold codes of {spec.name}, integers, not {array.dtype.name}; see kernels_ref.encode"
-        )
-    if (not isinstance(array, Tracer) and array.dtype.itemsize * 8 > spec.bits) or array.dtype.kind == "i":
-        _refuse(name, array, spec)
+    check_code_dtype(name, array.dtype, spec, encoder="kernels_ref.encode")
+    if not isinstance(array, Tracer) and (array.dtype.itemsize * 8 > spec.bits or array.dtype.kind == "i"):
+        refuse_named_codes(name, np.asarray(array), spec)
     return jnp.asarray(array).astype(code_dtype(spec, jnp))  # pyright: ignore[reportUnknownMemberType]
-
-
-def _refuse(name: str, array: Any, spec: Format) -> None:
-    if isinstance(array, Tracer):
-        return
-    try:
-        refuse_codes(np.asarray(array), spec)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}; view signed integers as unsigned") from None
 
 
 def _scale(name: str, scale: ArrayLike, shape: tuple[int, ...]) -> Array:
     """float32 words of a scale."""
     array: Any = scale if isinstance(scale, Array) else np.asarray(scale)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be float32 numbers, not {array.dtype.name}")
+    check_scale_dtype(name, array.dtype)
     if not isinstance(array, Tracer):
-        host = np.asarray(array)
-        with np.errstate(over="ignore"):
-            single = host.astype(np.float32)
-        if not np.array_equal(single, host, equal_nan=host.dtype.kind == "f"):
-            raise ValueError(f"{name} is no float32 number, such as np.float32({host.flat[0]}); round it first")
-        array = single
+        array = as_float32(name, np.asarray(array))
     single = jnp.asarray(array).astype(jnp.float32)  # pyright: ignore[reportUnknownMemberType]
     return _broadcast(name, lax.bitcast_convert_type(single, jnp.uint32), shape)
 
 
 def _broadcast(name: str, array: Array, shape: tuple[int, ...]) -> Array:
-    if broadcast_shapes(f"{name} and the result", array.shape, shape) != shape:
-        raise ValueError(f"{name} has shape {array.shape}, which does not broadcast to that of the result, {shape}")
+    check_broadcast(name, array.shape, shape)
     return jnp.broadcast_to(array, shape).astype(jnp.uint32)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats import FLOAT32, Accumulator, Format, IntSpec, NanRule, Rounding, Saturation
+from formats import FLOAT32, Accumulator, Format, NanRule, Rounding, Saturation
 from formats.schedule import Schedule
 from reference.array.codec import code_dtype
-from reference.array.dot.accumulate import scheduled
+from reference.array.dot.accumulate import accumulate
 from reference.array.dot.blocks import Block, blocks
-from reference.array.dot.epilogue import epilogue
+from reference.array.dot.epilogue import epilogue, joined
 from reference.array.dot.request import Request, broadcast_shapes, request, result_shape
+from reference.array.dot.schedule import scheduled
 from reference.codec import Codes, check_random_bits, decode, encode, refuse_codes
 
 _Array = NDArray[Any]
@@ -102,25 +103,41 @@ def _block(
     own = block.of_result(c)
     first = np.zeros_like(own) if "beta" in terms else own
     bits = None if drawn is None else np.stack([block.of_result(draw) for draw in drawn])
-    pair = call.a, call.b
-    acc = scheduled(block.of_a(a), block.of_b(b), first, call.summation, pair, call.schedule, np, bits)
+    rule, pair = call.summation, (call.a, call.b)
+    acc = scheduled(
+        block.of_a(a),
+        block.of_b(b),
+        first,
+        call.schedule,
+        bits,
+        accumulate=lambda a, b, c, drawn: accumulate(a, b, c, rule, pair, np, drawn),
+        joined=lambda x, y: joined(x, y, rule, np),
+    )
     if not call.epilogue:
         return acc
     alpha, beta, bias = (block.of_result(terms[name]) if name in terms else None for name in ("alpha", "beta", "bias"))
-    return epilogue(acc, own, alpha, beta, bias, call.summation, np)
+    return epilogue(acc, own, alpha, beta, bias, rule, np)
 
 
 def _codes(name: str, codes: ArrayLike, spec: Format) -> _Array:
     array = np.asarray(codes)
-    if array.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name} must hold codes of {spec.name}, integers, not {array.dtype.name}; see reference.encode"
-        )
+    check_code_dtype(name, array.dtype, spec, encoder="reference.encode")
+    refuse_named_codes(name, array, spec)
+    return array
+
+
+def check_code_dtype(name: str, dtype: np.dtype[Any], spec: Format, *, encoder: str) -> None:
+    """``TypeError`` for a dtype that is no integer, which names the function that makes codes."""
+    if dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold codes of {spec.name}, integers, not {dtype.name}; see {encoder}")
+
+
+def refuse_named_codes(name: str, codes: _Array, spec: Format) -> None:
+    """``ValueError`` naming the argument and the first code that does not fit the format."""
     try:
-        refuse_codes(array, spec)
+        refuse_codes(codes, spec)
     except ValueError as error:
         raise ValueError(f"{name}: {error}; view signed integers as unsigned") from None
-    return array
 
 
 def _start(c: ArrayLike | None, call: Request, shape: tuple[int, ...], is_scaled: bool) -> _Array:
@@ -134,19 +151,34 @@ def _start(c: ArrayLike | None, call: Request, shape: tuple[int, ...], is_scaled
 def _scale(name: str, scale: ArrayLike, shape: tuple[int, ...]) -> _Array:
     """float32 words of a scale."""
     array = np.asarray(scale)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be float32 numbers, not {array.dtype.name}")
+    check_scale_dtype(name, array.dtype)
+    return _broadcast(name, as_float32(name, array).view(np.uint32), shape)
+
+
+def check_scale_dtype(name: str, dtype: np.dtype[Any]) -> None:
+    """``TypeError`` for a dtype that holds no numbers."""
+    if dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be float32 numbers, not {dtype.name}")
+
+
+def as_float32(name: str, array: _Array) -> NDArray[np.float32]:
+    """The same numbers as float32; ``ValueError`` where it does not hold them."""
     with np.errstate(over="ignore"):
         single = array.astype(np.float32)
     if not np.array_equal(single, array, equal_nan=array.dtype.kind == "f"):
         raise ValueError(f"{name} is no float32 number, such as np.float32({array.flat[0]}); round it first")
-    return _broadcast(name, single.view(np.uint32), shape)
+    return single
 
 
 def _broadcast(name: str, array: _Array, shape: tuple[int, ...]) -> _Array:
-    if broadcast_shapes(f"{name} and the result", array.shape, shape) != shape:
-        raise ValueError(f"{name} has shape {array.shape}, which does not broadcast to that of the result, {shape}")
+    check_broadcast(name, array.shape, shape)
     return np.broadcast_to(array, shape)
+
+
+def check_broadcast(name: str, shape: tuple[int, ...], to: tuple[int, ...]) -> None:
+    """``ValueError`` for a shape that does not broadcast to that of the result."""
+    if broadcast_shapes(f"{name} and the result", shape, to) != to:
+        raise ValueError(f"{name} has shape {shape}, which does not broadcast to that of the result, {to}")
 
 
 def _drawn(random_bits: ArrayLike | None, call: Request, shape: tuple[int, ...]) -> _Array | None:
@@ -164,14 +196,6 @@ def _converted(result: _Array, call: Request) -> Codes:
     """``result`` in the format ``out``."""
     if call.out is None:
         return result
-    values = _values(result, FLOAT32 if call.epilogue else call.accumulator.output)
+    values = decode(result, FLOAT32 if call.epilogue else call.accumulator.output)
     policy = call.out
     return encode(values, policy.spec, rounding=policy.rounding, saturation=policy.saturation, nan=policy.nan)
-
-
-def _values(codes: _Array, spec: Format) -> _Array:
-    """Exact values: integers as integers, since float32 would round them."""
-    if isinstance(spec, IntSpec):
-        top = 1 << (spec.bits - 1)
-        return ((codes.astype(np.int64) ^ top) - top).astype(np.int32)
-    return codes.view(np.float32) if spec == FLOAT32 else decode(codes, spec)

@@ -1,4 +1,4 @@
-"""Any summation on codes: ``c + a @ b``, in any schedule."""
+"""Any summation on codes: ``c + a @ b``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from formats import (
 from formats.dot import output
 from formats.matrix_cores import ExactSteps, JoinedSteps, PairwiseSteps
 from formats.results import FLOAT16
-from formats.schedule import Combine, KOrder, Schedule
 from kernels_ref.dot import integers
 from kernels_ref.dot.exact import exact
 from kernels_ref.dot.numbers import add, number, rounded
@@ -53,34 +52,6 @@ def accumulate(c: Array, a: Array, b: Array, rule: Summation, formats: Formats, 
             return integers.integer(c, a, b, rule, formats)
         case ExactSteps() | PairwiseSteps() | JoinedSteps():
             raise ValueError(f"{type(rule).__name__} (AMD's matrix cores) has no JAX executor; reference.matmul has it")
-
-
-def scheduled(
-    c: Array, a: Array, b: Array, rule: Summation, formats: Formats, plan: Schedule, random_bits: Array | None
-) -> Array:
-    """`accumulate` in the order and the slices of ``plan``; draw k goes with element k of K."""
-    length = a.shape[-1]
-    if plan.order is not KOrder.NATURAL:
-        order = np.array(plan.permutation(length))
-        a, b = a[..., order], b[..., order, :]
-        random_bits = None if random_bits is None else random_bits[order]
-    sums: list[Array] = []
-    for start, stop in plan.bounds(length):
-        own, draws = c if start == 0 else c & 0, None if random_bits is None else random_bits[start:stop]
-        empty = start == stop
-        sums.append(own if empty else accumulate(own, a[..., start:stop], b[..., start:stop, :], rule, formats, draws))
-    return _combined(sums, rule, plan)
-
-
-def _combined(sums: list[Array], rule: Summation, plan: Schedule) -> Array:
-    if plan.combine is Combine.BY_HALVES:
-        while len(sums) > 1:
-            half = len(sums) // 2
-            sums = [joined(x, y, rule) for x, y in zip(sums[:half], sums[half:], strict=True)]
-    total = sums[0]
-    for partial in sums[1:]:
-        total = joined(total, partial, rule)
-    return total
 
 
 def joined(x: Array, y: Array, rule: Summation) -> Array:

@@ -16,7 +16,6 @@ from formats import (
 )
 from formats.matrix_cores import ExactSteps, JoinedSteps, PairwiseSteps
 from formats.results import FLOAT16
-from formats.schedule import Combine, KOrder, Schedule
 from formats.summation import unpromoted
 from reference.array.carrier import Array, Namespace
 from reference.array.dot.epilogue import joined
@@ -43,42 +42,6 @@ def accumulate(
     if isinstance(unpromoted(rule), HalvedSteps):
         x, y = _widened(x, xp), _widened(y, xp)
     return _sum(x, y, c.astype(xp.int64), rule, pair, xp, random_bits)
-
-
-def scheduled(
-    a: Array,
-    b: Array,
-    c: Array,
-    rule: Summation,
-    pair: Pair,
-    plan: Schedule,
-    xp: Namespace,
-    random_bits: Array | None = None,
-) -> Array:
-    """`accumulate` in the order and the slices of ``plan``; draw k of ``random_bits`` goes with element k of K."""
-    length = a.shape[-1]
-    if plan.order is not KOrder.NATURAL:
-        order = xp.asarray(plan.permutation(length))
-        a, b = a[..., order], b[..., order, :]
-        random_bits = None if random_bits is None else random_bits[order]
-    parts: list[Array] = []
-    for start, stop in plan.bounds(length):
-        first, k = c if not parts else c & 0, slice(start, stop)
-        drawn = None if random_bits is None else random_bits[k]
-        part = accumulate(a[..., k], b[..., k, :], first, rule, pair, xp, drawn) if start < stop else first
-        parts.append(part)
-    return _combined(parts, rule, plan, xp)
-
-
-def _combined(parts: list[Array], rule: Summation, plan: Schedule, xp: Namespace) -> Array:
-    if plan.combine is Combine.BY_HALVES:
-        while len(parts) > 1:
-            half = len(parts) // 2
-            parts = [joined(x, y, rule, xp) for x, y in zip(parts[:half], parts[half:], strict=True)]
-    total = parts[0]
-    for part in parts[1:]:
-        total = joined(total, part, rule, xp)
-    return total
 
 
 def _sum(
