@@ -29,8 +29,6 @@ class Table:
     numbers: NDArray[np.int32]
     weights: NDArray[np.int32]
     zero: NDArray[np.bool_]
-    infinite: NDArray[np.bool_]
-    nan: NDArray[np.bool_]
 
 
 @functools.cache
@@ -48,8 +46,6 @@ def table(fmt: FloatSpec, weights: Weights, *, left: bool) -> Table:
         numbers=stretched.astype(np.float32).view(np.int32),
         weights=np.where(zero, 0, powers).astype(np.int32),
         zero=values == 0,
-        infinite=np.isinf(values),
-        nan=np.isnan(values),
     )
 
 

@@ -15,6 +15,9 @@ from jax.typing import ArrayLike
 import formats
 from formats import Accumulator, FloatSpec, FusedSteps
 from kernels_ref.codec import as_jax
+from kernels_ref.dot.flow import choose
+from kernels_ref.dot.parts import unpack
+from kernels_ref.dot.specials import no_specials, specials
 from kernels_ref.mosaic_matmul import layout, operands
 from kernels_ref.mosaic_matmul.kernel import Variant, kernel, simulate
 from kernels_ref.mosaic_matmul.operands import Table, look_up, table, weights_for
@@ -109,13 +112,10 @@ def _product(a: Array, b: Array, c: Array | None, accumulator: Accumulator, vari
     result = operands.from_tiles(as_jax(run(a_words, b_words, tiles)))[:m, :n]
     words = lax.bitcast_convert_type(result, jnp.uint32)
     words = words if c is None else _untouched(words, a, b, c, a_table, b_table)
-    return _special(words, a, b, c, a_table, b_table)
+    return _special(words, a, b, c, a_format, b_format)
 
 
 _compiled: Callable[..., Array] = jax.jit(_product, static_argnums=(3, 4, 5))  # pyright: ignore[reportUnknownMemberType]
-
-
-_cond: Callable[..., Any] = lax.cond  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def _float(fmt: Any) -> FloatSpec:
@@ -149,18 +149,18 @@ def _held(c: Array) -> Array:
 
 def _untouched(words: Array, a: Array, b: Array, c: Array, a_table: Table, b_table: Table) -> Array:
     """With a large C, or without a product that is not zero, C alone is the result."""
-    alone = (_magnitude(c) >= SWALLOWS) | (_count((~look_up(a_table.zero, a), ~look_up(b_table.zero, b))) == 0)
+    alone = (_magnitude(c) >= SWALLOWS) | (_count(~look_up(a_table.zero, a), ~look_up(b_table.zero, b)) == 0)
     return jnp.where(alone, _cut(c), words)
 
 
-def _special(words: Array, a: Array, b: Array, c: Array | None, a_table: Table, b_table: Table) -> Array:
+def _special(words: Array, a: Array, b: Array, c: Array | None, a_format: FloatSpec, b_format: FloatSpec) -> Array:
     """NaN and infinities: those of any step are those of the result."""
-    nan = look_up(a_table.nan, a).any(1)[:, None] | look_up(b_table.nan, b).any(0)[None, :]
+    left, right = unpack(a.T, a_format), unpack(b, b_format)
+    nan = left.nan.any(0)[:, None] | right.nan.any(0)[None, :]
     plus = minus = lax.full(nan.shape, False)
-    if a_table.infinite.any() or b_table.infinite.any():
-        infinite = look_up(a_table.infinite, a).any() | look_up(b_table.infinite, b).any()
-        some = functools.partial(_infinite, a_table=a_table, b_table=b_table)
-        bad, plus, minus = _cond(infinite, some, _none, a, b)
+    if a_format.has_infinity or b_format.has_infinity:
+        infinite = left.infinite.any() | right.infinite.any()
+        bad, plus, minus = choose(infinite, lambda: specials(left, right), lambda: no_specials(nan.shape))
         nan = nan | bad
     if c is not None:
         nan = nan | (_magnitude(c) > INFINITY)
@@ -169,28 +169,6 @@ def _special(words: Array, a: Array, b: Array, c: Array | None, a_table: Table, 
     return jnp.where(nan | (plus & minus), jnp.uint32(0x7FFFFFFF), words)
 
 
-def _infinite(a: Array, b: Array, a_table: Table, b_table: Table) -> tuple[Array, Array, Array]:
-    """Where infinity times zero, +infinity and -infinity occur among the products."""
-    (a_inf, a_zero, a_up, a_down), (b_inf, b_zero, b_up, b_down) = _signed(a, a_table), _signed(b, b_table)
-    bad = _count((a_inf, b_zero), (a_zero, b_inf))
-    same = ((a_inf & a_up, b_up), (a_inf & a_down, b_down), (a_up, b_inf & b_up), (a_down, b_inf & b_down))
-    opposite = ((a_inf & a_up, b_down), (a_inf & a_down, b_up), (a_up, b_inf & b_down), (a_down, b_inf & b_up))
-    return bad > 0, _count(*same) > 0, _count(*opposite) > 0
-
-
-def _none(a: Array, b: Array) -> tuple[Array, Array, Array]:
-    nothing = lax.full((a.shape[0], b.shape[1]), False)
-    return nothing, nothing, nothing
-
-
-def _signed(codes: Array, table: Table) -> tuple[Array, Array, Array, Array]:
-    zero = look_up(table.zero, codes)
-    some = ~zero & ~look_up(table.nan, codes)
-    return look_up(table.infinite, codes), zero, some & (codes < 128), some & (codes >= 128)
-
-
-def _count(*pairs: tuple[Array, Array]) -> Array:
-    """How often both of a pair hold along K; only whether it is 0 matters, so bfloat16 with float32 sums will do."""
-    left = jnp.concatenate([x for x, _ in pairs], 1).astype(jnp.bfloat16)
-    right = jnp.concatenate([y for _, y in pairs], 0).astype(jnp.bfloat16)
-    return jnp.matmul(left, right, preferred_element_type=jnp.float32)
+def _count(left: Array, right: Array) -> Array:
+    """How often both hold along K; only whether it is 0 matters, so bfloat16 with float32 sums will do."""
+    return jnp.matmul(left.astype(jnp.bfloat16), right.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
