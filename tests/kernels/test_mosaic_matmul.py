@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import itertools
+import sys
+from pathlib import Path
 
+import described_gpu
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,31 +19,11 @@ from kernels_ref.mosaic_matmul.operands import from_tiles, to_tiles
 from kernels_ref.mosaic_matmul.step import NARROW, WIDE
 from reference.matmul import matmul as golden
 
-PAIRS = list(itertools.product(("e4m3", "e5m2"), repeat=2))
-TOP = {"e4m3": 0x7E, "e5m2": 0x7B}
-ONE = {"e4m3": 0x38, "e5m2": 0x3C}
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+from hardware_matmul import PAIRS, codes, name_of
+
 OLD = jax.__version_info__ < (0, 11, 2)
-
-
-def name_of(a, b):
-    return f"hopper.wgmma.k32.f32.{a}.{b}"
-
-
-def codes(rng, shape, fmt, family):
-    """Finite codes of either sign."""
-    top = TOP[fmt]
-    match family:
-        case "any":
-            magnitude = rng.integers(0, top + 1, shape)
-        case "near one":
-            magnitude = np.clip(rng.normal(ONE[fmt], 6, shape), 0, top).astype(int)
-        case "tiny":
-            magnitude = rng.integers(0, 12, shape)
-        case "zeros and extremes":
-            magnitude = rng.choice([0, 0, 0, 0, 1, ONE[fmt], top], shape)
-        case "cancelling":
-            magnitude = rng.choice([top, top - 1, 3, ONE[fmt]], shape)
-    return (magnitude | rng.integers(0, 2, shape) << 7).astype(np.uint8)
 
 
 def words_of_c(rng, shape):
@@ -52,8 +33,8 @@ def words_of_c(rng, shape):
 
 
 def check(a, b, c, pair, **options):
-    got = np.asarray(matmul(a, b, c, accumulator=name_of(*pair), interpret=True, **options))
-    want = golden(a, b, c, accumulator=name_of(*pair))
+    got = np.asarray(matmul(a, b, c, accumulator=name_of(pair), interpret=True, **options))
+    want = golden(a, b, c, accumulator=name_of(pair))
     np.testing.assert_array_equal(got, want)
     assert got.dtype == np.uint32
 
@@ -139,40 +120,28 @@ class TestRefusals:
     def test_shapes(self):
         a = np.zeros((64, 48), np.uint8)
         with pytest.raises(ValueError, match="K=48 must be a multiple of 32"):
-            matmul(a, a.T, accumulator=name_of("e4m3", "e4m3"), interpret=True)
+            matmul(a, a.T, accumulator=name_of(("e4m3", "e4m3")), interpret=True)
         with pytest.raises(ValueError, match=r"a \(64, 48\) and b \(64, 48\) must be \(M, K\) and \(K, N\)"):
-            matmul(a, a, accumulator=name_of("e4m3", "e4m3"), interpret=True)
+            matmul(a, a, accumulator=name_of(("e4m3", "e4m3")), interpret=True)
         a, c = np.zeros((64, 32), np.uint8), np.zeros((64, 32), np.uint32)
         with pytest.raises(ValueError, match=r"c \(64, 32\) must be \(M, N\) = \(64, 64\)"):
-            matmul(a, a.T, c, accumulator=name_of("e4m3", "e4m3"), interpret=True)
+            matmul(a, a.T, c, accumulator=name_of(("e4m3", "e4m3")), interpret=True)
 
     def test_dtypes(self):
         a = np.zeros((64, 32), np.uint8)
         with pytest.raises(TypeError, match="a has dtype float32; it takes uint8 codes"):
-            matmul(a.astype(np.float32), a.T, accumulator=name_of("e4m3", "e4m3"), interpret=True)
+            matmul(a.astype(np.float32), a.T, accumulator=name_of(("e4m3", "e4m3")), interpret=True)
 
     @pytest.mark.skipif(not OLD, reason="this jax has Mosaic GPU kernels")
     def test_an_old_jax_is_told_what_is_needed(self):
         a = np.zeros((64, 32), np.uint8)
         with pytest.raises(ImportError, match=r"needs jax >= 0\.11\.2"):
-            matmul(a, a.T, accumulator=name_of("e4m3", "e4m3"))
-
-
-def described_gpu():
-    """A sharding on one described H100."""
-    if OLD or importlib.util.find_spec("jax_cuda13_plugin") is None:
-        pytest.skip("compiling for a GPU needs jax >= 0.11.2 with jax-cuda13-plugin and jax-cuda13-pjrt")
-    from jax.experimental import topologies
-    from test_mosaic_kernel import H100
-
-    topology = topologies.get_topology_desc(platform="cuda", topology_name="", target_config=H100, topology="1x1x1")
-    mesh = topologies.make_mesh(topology, (1,), ("x",))
-    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+            matmul(a, a.T, accumulator=name_of(("e4m3", "e4m3")))
 
 
 @pytest.mark.parametrize(("weights", "variant"), [(NARROW, Variant()), (NARROW, Variant(stages=3)), (WIDE, Variant())])
 def test_it_compiles_for_the_h100(weights, variant):
-    sharding = described_gpu()
+    sharding = described_gpu.h100()
     words = [(2, 4, lines, layout.LINE) for lines in (layout.A_LINES, layout.B_LINES)]
     shapes = [(words[0], jnp.int32), (words[1], jnp.int32), ((2, 2, 64 * 128), jnp.float32)]
     operands = [jax.ShapeDtypeStruct(shape, dtype, sharding=sharding) for shape, dtype in shapes]
@@ -181,5 +150,5 @@ def test_it_compiles_for_the_h100(weights, variant):
 
 
 def test_the_format_names_are_those_of_the_registry():
-    found = formats.accumulator(name_of("e4m3", "e5m2"))
+    found = formats.accumulator(name_of(("e4m3", "e5m2")))
     assert (found.a.name, found.b.name) == ("float8_e4m3fn", "float8_e5m2")
