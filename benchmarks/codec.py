@@ -16,8 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -26,30 +24,18 @@ import ml_dtypes
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from targets import Result, conclude, parser
 from timing import side_by_side
 
 import formats
 import kernels_ref
 import reference
-from analysis.evidence import write
 from analysis.sweep import carry_out, cells
 from formats import Rounding, Saturation
 
 QUICK = ("float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "float6_e3m2fn", "float4_e2m1fn", "Binary8p3se", "int8")
 SMALL, LARGE = 1 << 20, 1 << 24
 RNE: dict[str, Any] = {"rounding": "nearest_ties_to_even", "saturation": "sat_finite", "nan": "zero"}
-
-
-@dataclass(frozen=True)
-class Result:
-    what: str
-    against: str
-    ratio: float
-    target: float
-
-    @property
-    def reached(self) -> bool:
-        return self.ratio >= self.target
 
 
 def main() -> int:
@@ -60,19 +46,13 @@ def main() -> int:
         results.append(result)
         print(f"{result.what:58} {result.ratio:7.2f} of {result.against}", file=sys.stderr, flush=True)
     show(results)
-    missed = [r for r in results if not r.reached]
-    if options.record:
-        write(options.record, {"quick": options.quick, "missed": len(missed), "results": [asdict(r) for r in results]})
-    return 1 if missed and options.strict else 0
+    return conclude(results, options, {"quick": options.quick})
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a few formats instead of all")
-    parser.add_argument("--seconds", type=float, default=1.0, help="time for each comparison")
-    parser.add_argument("--record", type=Path, help="write the results here, JSON")
-    parser.add_argument("--strict", action="store_true", help="exit status 1 if a target is missed")
-    return parser.parse_args()
+    made = parser(__doc__, seconds=1.0)
+    made.add_argument("--quick", action="store_true", help="a few formats instead of all")
+    return made.parse_args()
 
 
 def measurements(names: tuple[str, ...], options: argparse.Namespace) -> Iterator[Result]:

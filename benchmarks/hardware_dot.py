@@ -22,16 +22,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from clock import elapsed, say
 from hardware.build import nvcc
 from hardware.comparison import Size
 from hardware.parts import INSTRUCTION_PARTS, LIBRARY_PARTS, PARTS, carry_out
-
-STARTED = time.monotonic()
 
 
 def main() -> int:
@@ -52,7 +50,7 @@ def main() -> int:
         parts = dict(zip(options.parts, found, strict=True))
     content = summary(parts)
     libraries = {"libraries_versions": versions(("torch", "triton")), "nvcc": compiler()}
-    write(options.out, {**libraries, **content, "seed": options.seed, "seconds": round(time.monotonic() - STARTED)})
+    write(options.out, {**libraries, **content, "seed": options.seed, "seconds": round(elapsed())})
     say(verdict(content))
     return 0 if content["holds"] else 1
 
@@ -72,10 +70,6 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def say(text: str) -> None:
-    print(f"[{time.monotonic() - STARTED:6.1f} s] {text}", flush=True)
-
-
 def run(part: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """One part in a process; what it had found when it ended or was stopped."""
     path = folder / f"{part}.json"
@@ -89,7 +83,7 @@ def run(part: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     watch.cancel()
     found = json.loads(path.read_text()) if path.exists() else {"done": {}, "not_run": {}}
     if status:
-        found["not_run"]["the rest"] = f"stopped with status {status} after {time.monotonic() - STARTED:.0f} s"
+        found["not_run"]["the rest"] = f"stopped with status {status} after {elapsed():.0f} s"
     return found
 
 

@@ -29,6 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import record
+from clock import elapsed, say
 
 import formats
 import kernels_ref
@@ -66,13 +67,6 @@ class Tally:
         }
 
 
-STARTED = time.monotonic()
-
-
-def say(text: str) -> None:
-    print(f"[{time.monotonic() - STARTED:6.1f} s] {text}", flush=True)
-
-
 def main() -> int:
     options = arguments()
     if jax.default_backend() != "gpu" and not options.interpret:
@@ -103,7 +97,7 @@ def main() -> int:
         "planted_faults_noticed": faults,
         "bandwidth": bandwidth,
         "seed": options.seed,
-        "seconds": round(time.monotonic() - STARTED),
+        "seconds": round(elapsed()),
     }
     record.write(options.out, content)
     say(f"{'HOLDS' if holds else 'FAILS'}: {sum(t.elements for t in (bfloat16, float32, modes)):,} elements")
@@ -178,7 +172,7 @@ def further_modes(names: list[str], options: argparse.Namespace, tally: Tally) -
     done = 0
     for turn in range(options.passes):
         for i, name in enumerate(names):
-            if time.monotonic() - STARTED > 60 * options.minutes:
+            if elapsed() > 60 * options.minutes:
                 return done
             choice = other_policies(name)
             check_bfloat16(name, choice[(i + turn * 7) % len(choice)], options, tally)

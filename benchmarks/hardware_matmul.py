@@ -29,6 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import record
+from clock import elapsed, say
 
 import formats
 import reference
@@ -40,12 +41,7 @@ PAIRS = list(itertools.product(("e4m3", "e5m2"), repeat=2))
 FAMILIES = ("any", "near one", "tiny", "zeros and extremes", "cancelling")
 TOP = {"e4m3": 0x7E, "e5m2": 0x7B}
 ONE = {"e4m3": 0x38, "e5m2": 0x3C}
-STARTED = time.monotonic()
 Words = np.ndarray[Any, np.dtype[np.uint32]]
-
-
-def say(text: str) -> None:
-    print(f"[{time.monotonic() - STARTED:6.1f} s] {text}", flush=True)
 
 
 def main() -> int:
@@ -62,7 +58,7 @@ def main() -> int:
         content["large"], content["speed"] = large(options)
         compared += [part for part in content["large"].values() if isinstance(part, dict)]
     holds = all(part["mismatches"] == 0 for part in compared) and all(faults.values())
-    content = {"holds": holds, **content, "seed": options.seed, "seconds": round(time.monotonic() - STARTED)}
+    content = {"holds": holds, **content, "seed": options.seed, "seconds": round(elapsed())}
     record.write(options.out, content)
     say(f"{'HOLDS' if holds else 'FAILS'}: {sum(part['outputs'] for part in compared):,} results compared")
     return 0 if holds else 1
@@ -209,7 +205,7 @@ def large(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
         (PAIRS[0], "tiny"),
         (PAIRS[0], "cancelling"),
     ):
-        if time.monotonic() - STARTED > options.seconds:
+        if elapsed() > options.seconds:
             break
         what = f"torch._scaled_mm, {pair[0]} {pair[1]}, {family}"
         equal[what] = attempt(lambda p=pair, f=family: compare_with_chip(rng, size, p, f))

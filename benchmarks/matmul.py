@@ -10,23 +10,21 @@ second. Both are shortest wall times of interleaved turns. ``--strict`` makes th
 
 from __future__ import annotations
 
-import argparse
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from targets import Result, conclude, parser
 from timing import side_by_side
 
 import formats
 import reference
-from analysis.evidence import write
 from kernels_ref.matmul import matmul
 
 M, K, N = 256, 2048, 512
@@ -34,43 +32,23 @@ MILLION = 1e6
 FP8 = "hopper.wgmma.k32.f32.e4m3.e4m3"
 
 
-@dataclass(frozen=True)
-class Result:
-    what: str
+@dataclass(frozen=True, kw_only=True)
+class Rate(Result):
     #: million multiply-adds a second
     rate: float
-    against: str
-    ratio: float
-    target: float
-
-    @property
-    def reached(self) -> bool:
-        return self.ratio >= self.target
 
 
 def main() -> int:
-    options = arguments()
-    results: list[Result] = []
+    options = parser(__doc__, seconds=8.0).parse_args()
+    results: list[Rate] = []
     for result in measurements(options.seconds):
         results.append(result)
         print(f"{result.what:46} {result.rate:8.0f} MMAC/s {result.ratio:6.2f} of {result.against}", file=sys.stderr)
     show(results)
-    missed = [r for r in results if not r.reached]
-    if options.record:
-        shape = {"M": M, "K": K, "N": N}
-        write(options.record, {**shape, "missed": len(missed), "results": [asdict(r) for r in results]})
-    return 1 if missed and options.strict else 0
+    return conclude(results, options, {"M": M, "K": K, "N": N})
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=8.0, help="time for each comparison")
-    parser.add_argument("--record", type=Path, help="write the results here, JSON")
-    parser.add_argument("--strict", action="store_true", help="exit status 1 if a target is missed")
-    return parser.parse_args()
-
-
-def measurements(seconds: float) -> Iterator[Result]:
+def measurements(seconds: float) -> Iterator[Rate]:
     yield from fp8(seconds)
     yield from int8(seconds)
     for name, pair, target in (
@@ -87,7 +65,7 @@ def measurements(seconds: float) -> Iterator[Result]:
         yield absolute(name, pair, target, seconds / 4)
 
 
-def fp8(seconds: float) -> Iterator[Result]:
+def fp8(seconds: float) -> Iterator[Rate]:
     """Hopper's FP8 product, one chain and promoted every 128, against mmaemu."""
     try:
         with warnings.catch_warnings():
@@ -106,10 +84,16 @@ def fp8(seconds: float) -> Iterator[Result]:
             "mmaemu": lambda fast=fast: mmaemu.accumulate(x, y, use_fast_accum=fast, splitk=1),
         }
         best = side_by_side(runs, seconds=seconds)
-        yield Result(name, rate(best["ours"]), "mmaemu.accumulate", best["mmaemu"] / best["ours"], 3)
+        yield Rate(
+            what=name,
+            rate=rate(best["ours"]),
+            against="mmaemu.accumulate",
+            ratio=best["mmaemu"] / best["ours"],
+            target=3,
+        )
 
 
-def int8(seconds: float) -> Iterator[Result]:
+def int8(seconds: float) -> Iterator[Rate]:
     """Integer sums against XLA's int8 dot."""
     pair = ("int8", "int8")
     for name, target in (("int32.wrap", 0.5), ("hopper.wgmma.k32.s32.s8.s8", 0.5), ("int32.sat_finite", 0.5)):
@@ -118,14 +102,26 @@ def int8(seconds: float) -> Iterator[Result]:
         bare = jax.jit(lambda x, y: jnp.matmul(x, y, preferred_element_type=jnp.int32))
         runs = {"ours": ours(name, pair, a, b), "xla": lambda x=x, y=y, bare=bare: bare(x, y).block_until_ready()}
         best = side_by_side(runs, seconds=seconds / 2)
-        yield Result(name, rate(best["ours"]), "XLA int8 dot", best["xla"] / best["ours"], target)
+        yield Rate(
+            what=name,
+            rate=rate(best["ours"]),
+            against="XLA int8 dot",
+            ratio=best["xla"] / best["ours"],
+            target=target,
+        )
 
 
-def absolute(name: str, pair: tuple[str, str] | None, target: float, seconds: float) -> Result:
+def absolute(name: str, pair: tuple[str, str] | None, target: float, seconds: float) -> Rate:
     best = side_by_side({"ours": ours(name, pair, *operands(name, pair))}, seconds=seconds)
     found = rate(best["ours"])
     what = name if pair is None else f"{name} {pair[0]} {pair[1]}"
-    return Result(what, found, f"{target or 1} million multiply-adds a second", found / (target or 1), bool(target))
+    return Rate(
+        what=what,
+        rate=found,
+        against=f"{target or 1} million multiply-adds a second",
+        ratio=found / (target or 1),
+        target=bool(target),
+    )
 
 
 def operands(name: str, pair: tuple[str, str] | None) -> tuple[np.ndarray, np.ndarray]:
@@ -149,11 +145,14 @@ def rate(seconds: float) -> float:
     return M * K * N / seconds / MILLION
 
 
-def show(results: list[Result]) -> None:
-    table = Table("what", "MMAC/s", "ratio", "target", "against", title="golden matrix products on this CPU")
+def show(results: list[Rate]) -> None:
+    table = Table(title="golden matrix products on this CPU")
+    table.add_column("what", overflow="fold")
+    for name in ("MMAC/s", "ratio", "target", "against"):
+        table.add_column(name)
     for r in results:
-        style = "" if r.reached else "bold red"
-        table.add_row(r.what, f"{r.rate:.0f}", f"{r.ratio:.2f}", f"{r.target:g}", r.against, style=style)
+        measure = (f"{r.ratio:.2f}", f"{r.target:g}", r.against) if r.target else ("", "", "")
+        table.add_row(r.what, f"{r.rate:.0f}", *measure, style="" if r.reached else "bold red")
     Console().print(table)
 
 
