@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-import formats
 from analysis.accumulation.ball import largest
-from analysis.accumulation.operands import Operands
+from analysis.accumulation.operands import Operands, chosen_format
 from analysis.distributions import sample
 from formats import Accumulator, FloatSpec, Format
 
@@ -31,14 +30,8 @@ class Matrices:
         Formats of at most 8 bits get one scale a matrix, so that the largest magnitude becomes the largest value, as
         ``torch._scaled_mm`` is used; wider ones none. The scale is left out of the sums: errors scale with it.
         """
-        a, b = (_chosen(own, fmt, accumulator) for own in (accumulator.a, accumulator.b))
+        a, b = (chosen_format(own, fmt, accumulator) for own in (accumulator.a, accumulator.b))
         return Operands.of(_scaled(self.x, a), _scaled(self.y, b), a, b)
-
-
-def _chosen(own: Format | None, fmt: str | None, accumulator: Accumulator) -> Format:
-    if own is None and fmt is None:
-        raise ValueError(f"{accumulator.name} takes operands of any format: name one")
-    return own if own is not None else formats.get(str(fmt))
 
 
 def _scaled(x: Array, fmt: Format) -> Array:

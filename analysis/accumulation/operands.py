@@ -90,6 +90,15 @@ class Operands:
             raise ValueError(f"K={self.k} must be a multiple of k={accumulator.k} of {accumulator.name}")
 
 
+def chosen_format(own: Format | None, name: str | None, accumulator: Accumulator) -> Format:
+    """The accumulator's ``own`` format for an operand, or the one named where it takes any."""
+    if own is not None:
+        return own
+    if name is None:
+        raise ValueError(f"{accumulator.name} takes operands of any format: name one")
+    return formats.get(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Products:
     """Exact products (M, n, N): ``value`` is a multiple of ``2^quantum``, ``exponent`` what a unit aligns by.

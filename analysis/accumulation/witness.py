@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import formats
-from analysis.accumulation.operands import Operands
+from analysis.accumulation.operands import Operands, chosen_format
 from formats import (
     Accumulator,
     ExactSum,
     FloatSpec,
-    Format,
     FusedSteps,
     HalvedSteps,
     IntegerSum,
@@ -43,18 +42,12 @@ def witness(accumulator: str | Accumulator, k: int, *, a: str | None = None, b: 
     [2048.0, 1.0, 1.0]
     """
     chosen = formats.accumulator(accumulator)
-    a_format, b_format = chosen.a or _named(a, chosen), chosen.b or _named(b, chosen)
+    a_format, b_format = chosen_format(chosen.a, a, chosen), chosen_format(chosen.b, b, chosen)
     if not (isinstance(a_format, FloatSpec) and isinstance(b_format, FloatSpec)):
         raise ValueError(f"{chosen.name}: sums of integers lose nothing below their range")
     products = _products(chosen.summation, k, _top(chosen, k, a_format, b_format), a_format.fraction_bits)
     factors = [_factors(product, a_format, b_format) for product in products]
     return Operands.of([[x for x, _ in factors]], [[y] for _, y in factors], a_format, b_format)
-
-
-def _named(name: str | None, accumulator: Accumulator) -> Format:
-    if name is None:
-        raise ValueError(f"{accumulator.name} takes operands of any format: name one")
-    return formats.get(name)
 
 
 def _top(accumulator: Accumulator, k: int, a: FloatSpec, b: FloatSpec) -> int:
