@@ -1,8 +1,12 @@
-"""Layouts: where the digits of codes lie in bytes."""
+"""Layouts: where the digits of codes lie in bytes, and the names of all layouts."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+from importlib import import_module
+
+from formats.bit_layout import BitLayout, SplitLayout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,9 @@ class Layout:
         return 8 / self.per_byte
 
 
+#: every kind of layout; what packs with one packs with each
+AnyLayout = Layout | BitLayout | SplitLayout
+
 TERNARY_2BIT = Layout(
     name="ternary_2bit",
     code_bits=2,
@@ -99,19 +106,40 @@ _HIGH_NIBBLE_FIRST = Layout(
 )
 
 _ALL = (TERNARY_2BIT, TERNARY_BASE3, _TWO_BITS_LOW_FIRST, _LOW_NIBBLE_FIRST, _HIGH_NIBBLE_FIRST)
-#: every named layout
+#: every layout of digits
 LAYOUTS = {known.name: known for known in _ALL}
+#: where the bit layouts are; each has a tuple ``LAYOUTS``, imported when a name is first looked for there
+_MODULES = ("formats.layouts_fp6", "formats.layouts_named")
 
 
-def layout(name: str | Layout) -> Layout:
+def layout(name: str | AnyLayout) -> AnyLayout:
     """The layout called ``name``; a record is returned as it is. Raises ``KeyError`` listing the known ones.
 
-    >>> layout("ternary_2bit").per_byte, layout("4bit_high_first").places
-    (4, (16, 1))
+    >>> layout("ternary_2bit").per_byte, layout("6bit_high_first").words
+    (4, (3,))
     """
-    if isinstance(name, Layout):
+    if not isinstance(name, str):
         return name
-    try:
+    if name in LAYOUTS:
         return LAYOUTS[name]
+    try:
+        return _bit_layouts()[name]
     except KeyError:
-        raise KeyError(f"unknown layout {name!r}; known: {', '.join(LAYOUTS)}") from None
+        raise KeyError(f"unknown layout {name!r}; known: {', '.join(layout_names())}") from None
+
+
+def layout_names() -> tuple[str, ...]:
+    """The names that `layout` knows.
+
+    >>> "ternary_2bit" in layout_names(), "fp6_llm" in layout_names()
+    (True, True)
+    """
+    return (*LAYOUTS, *_bit_layouts())
+
+
+@functools.cache
+def _bit_layouts() -> dict[str, BitLayout | SplitLayout]:
+    found = [known for module in _MODULES for known in import_module(module).LAYOUTS]
+    if len(named := {known.name: known for known in found}) != len(found) or not named.keys().isdisjoint(LAYOUTS):
+        raise AssertionError(f"a name has two layouts: {', '.join(sorted(known.name for known in found))}")
+    return named

@@ -1,9 +1,9 @@
-"""Packing in JAX: the golden model's bytes under jit."""
+"""Packing in JAX: the golden model's words under jit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
@@ -14,51 +14,72 @@ from jax.typing import ArrayLike
 
 import formats
 from formats import Layout
+from formats.bit_layout import BitLayout, SplitLayout
+from formats.layout import AnyLayout
 from reference.array import packing as array_packing
-from reference.packing import check_codes, check_words, refuse_codes, refuse_words
+from reference.array.bit_layout import unsigned
+from reference.packing import check_codes, check_words, each_region, refuse_codes, refuse_words, word_bits
 
 
-def pack(codes: ArrayLike, layout: str | Layout) -> Array:
-    """`reference.pack` in JAX: same arguments, same bytes; works under jit and vmap.
+@overload
+def pack(codes: ArrayLike, layout: Layout | BitLayout) -> Array: ...
+@overload
+def pack(codes: ArrayLike, layout: SplitLayout) -> tuple[Array, ...]: ...
+@overload
+def pack(codes: ArrayLike, layout: str) -> Any: ...
+def pack(codes: ArrayLike, layout: str | AnyLayout) -> Any:
+    """`reference.pack` in JAX: same arguments, same words; works under jit and vmap.
 
     Codes that the layout does not store are refused where they can be seen; under a transformation that is the
-    caller's part.
+    caller's part. ``ValueError`` also for words of 64 bits where JAX has none.
 
     >>> pack(jnp.array([0, 1, 3, 1]), "ternary_2bit")
     Array([137], dtype=uint8)
     """
     spec = formats.layout(layout)
     array: Any = codes if isinstance(codes, Array) else np.asarray(codes)
+    _refuse_wide_words(spec)
     check_codes(array, spec)
     if not isinstance(array, Tracer):
         refuse_codes(np.asarray(array), spec)
-    return _pack(array.astype(np.uint8), spec)
+    return _pack(array.astype(unsigned(spec.code_bits, np)), spec)
 
 
-def unpack(words: ArrayLike, layout: str | Layout) -> Array:
+def unpack(words: ArrayLike | Sequence[ArrayLike], layout: str | AnyLayout) -> Array:
     """`reference.unpack` in JAX: same arguments, same codes; works under jit and vmap.
 
-    Bytes that `pack` never produces are refused where they can be seen; under a transformation that is the caller's
-    part.
+    Words that `pack` never produces are refused where they can be seen; under a transformation that is the caller's
+    part. ``ValueError`` also for words of 64 bits where JAX has none.
 
     >>> unpack(jnp.array([137]), "ternary_2bit")
     Array([0, 1, 3, 1], dtype=uint8)
     """
     spec = formats.layout(layout)
+    _refuse_wide_words(spec)
+    return _unpack(each_region(words, spec, _checked_words), spec)
+
+
+def _checked_words(words: Any, spec: Layout | BitLayout) -> Any:
     array: Any = words if isinstance(words, Array) else np.asarray(words)
-    check_words(array)
+    check_words(array, spec)
     if not isinstance(array, Tracer):
         refuse_words(np.asarray(array), spec)
-    return _unpack(array.astype(np.uint8), spec)
+    return array.astype(unsigned(word_bits(spec), np))
 
 
-def _pack_array(codes: Array, layout: Layout) -> Array:
+def _refuse_wide_words(spec: AnyLayout) -> None:
+    parts = [field.layout for field in spec.fields] if isinstance(spec, SplitLayout) else [spec]
+    if max(map(word_bits, parts)) > 32 and jax.dtypes.canonicalize_dtype(np.uint64) != np.uint64:
+        raise ValueError(f"{spec.name} has words of 64 bits, which JAX has only with jax_enable_x64; use reference")
+
+
+def _pack_array(codes: Array, layout: AnyLayout) -> Any:
     return array_packing.pack(codes, layout, jnp)
 
 
-def _unpack_array(words: Array, layout: Layout) -> Array:
+def _unpack_array(words: Any, layout: AnyLayout) -> Array:
     return array_packing.unpack(words, layout, jnp)
 
 
-_pack: Callable[..., Array] = jax.jit(_pack_array, static_argnums=1)  # pyright: ignore[reportUnknownMemberType]
+_pack: Callable[..., Any] = jax.jit(_pack_array, static_argnums=1)  # pyright: ignore[reportUnknownMemberType]
 _unpack: Callable[..., Array] = jax.jit(_unpack_array, static_argnums=1)  # pyright: ignore[reportUnknownMemberType]

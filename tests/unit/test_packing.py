@@ -120,7 +120,9 @@ class TestRefused:
             jax.jit(lambda codes: kernels_ref.pack(codes, "4bit_low_first"))(jnp.zeros(3, jnp.uint8))
 
     def test_length_by_the_judge(self):
-        with pytest.raises(ValueError, match="7 codes do not fill bytes of 5, as ternary_base3 has them"):
+        with pytest.raises(
+            ValueError, match=r"codes of shape \(7,\) do not fill bytes of 5, as ternary_base3 has them"
+        ):
             exact.pack([0] * 7, "ternary_base3")
 
     @pytest.mark.parametrize(
