@@ -104,20 +104,20 @@ def _bitsandbytes_fp4() -> CodebookSpec:
 
 
 def _bitmod(bits: int, kind: str, special: int) -> CodebookSpec:
-    """The minifloat of 3 or 4 bits with ``special`` (in halves) in the place of -0."""
-    magnitudes = {3: (0, 2, 4, 8), 4: (0, 1, 2, 3, 4, 6, 8, 12)}[bits]
+    """The minifloat of 3 or 4 bits with ``special`` in the place of -0; FP4 doubled, as in the published code."""
+    magnitudes = {3: (0, 1, 2, 4), 4: (0, 1, 2, 3, 4, 6, 8, 12)}[bits]
     return CodebookSpec(
         name=f"bitmod_fp{bits}_{kind}",
         bits=bits,
         numerators=(*magnitudes, special, *(-m for m in magnitudes[1:])),
-        denominator=2,
+        denominator={3: 1, 4: 2}[bits],
         source="BitMoD (HPCA 2025, arXiv 2411.11745), table II; which code each value has is not given there: sign and"
         " magnitude as in the minifloat, the special value at -0",
     )
 
 
-#: special values in halves, in the order in which BitMoD tries them: extra resolution, then extra asymmetry
-_BITMOD_SPECIALS = {3: (6, -6, 12, -12), 4: (10, -10, 16, -16)}
+#: special values by bits, in the order in which BitMoD tries them: extra resolution, then extra asymmetry
+_BITMOD_SPECIALS = {3: (3, -3, 6, -6), 4: (10, -10, 16, -16)}
 _BITMOD_KINDS = ("er_plus", "er_minus", "ea_plus", "ea_minus")
 
 
