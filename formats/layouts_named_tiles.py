@@ -6,11 +6,10 @@ from formats.bit_layout import BitLayout
 
 _MARLIN = "MARLIN 2f6d7c10, marlin/__init__.py l.38-140"
 _QQQ = "QQQ 54c5c990, QQQ/gptq/qlinear/qlinear_marlin.py _get_perms"
-_FT = "FasterTransformer df4a7534, cutlass_kernels/cutlass_preprocessors.cc l.139-545"
+_FT = "FasterTransformer df4a7534, cutlass_kernels/cutlass_preprocessors.cc l.139-545, for sm75 to sm89"
 
-#: 16 rows of K and 64 columns of N, a word for each of 4 tiles of 16 columns in each of 32 lanes
 TILES = (
-    # row 8a + 2s + d and column 16t + 8e + c; lane 4c + s
+    # 16 rows of K and 64 columns of N: row 8a + 2s + d and column 16t + 8e + c; lane 4c + s has a word for each t
     BitLayout(
         name="marlin_int4",
         code_bits=4,
@@ -21,7 +20,7 @@ TILES = (
         words=(1, 128),
         source=f"{_MARLIN}: codes 0..15 of (K, N); words (K/16, 2N)",
     ),
-    # a lane has four rows in a run, for the 8-bit MMA: row 4s + r, and 4s + 2q + d
+    # the same with four rows in a run for each lane, as the 8-bit MMA takes them: row 4s + r, and 4s + 2q + d
     BitLayout(
         name="qqq_int4_channel",
         code_bits=4,
@@ -42,7 +41,7 @@ TILES = (
         words=(1, 128),
         source=f"{_QQQ}, group_size 128: codes 0..15 of (K, N); run order 0, 2, 4, 6, 1, 3, 5, 7",
     ),
-    # 64 of K in each of some columns: column n and row 32h + 8p + 2s + d, or 16h + 8p + 2s + d
+    # 64 rows of K for each column n: row 32h + 8p + 2s + d, and 16h + 8p + 2s + d in int8
     BitLayout(
         name="fastertransformer_int4",
         code_bits=4,
