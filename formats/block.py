@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from formats.codebook import CodebookSpec
 from formats.registry import Format
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    Element = Format | CodebookSpec
+#: what the codes of elements, and of the numbers of blocks, are codes of
+Coding = Format | CodebookSpec
 
 
 class Shift(enum.Enum):
@@ -32,15 +31,15 @@ class Form(enum.Enum):
 class Level:
     """The numbers that blocks have one of each: stored in ``format``, times a second-level number if there is one.
 
-    ``second`` is the format of the second-level numbers, ``per`` how many blocks in a row share one (None: the whole
-    tensor), ``form`` how it acts.
+    ``second`` is the format of the second-level numbers, ``per`` how many neighbouring blocks of the last axis share
+    one (None: the whole tensor), ``form`` how it acts.
 
     >>> import formats
     >>> Level(format=formats.get("float8_e4m3fn"), second=formats.get("bfloat16"), form=Form.DIVISOR).per is None
     True
     """
 
-    format: Format
+    format: Coding
     second: Format | None = None
     per: int | None = None
     form: Form = Form.MULTIPLIER
@@ -66,7 +65,7 @@ class BlockSpec:
     """  # noqa: E501
 
     name: str
-    element: Element
+    element: Coding
     block: tuple[int, ...]
     scale: Level
     shift: Level | None = None
@@ -91,7 +90,8 @@ class BlockSpec:
     @property
     def bits_per_element(self) -> float:
         """Storage of an element of a whole block: its code and its share of scale and shift; one number a tensor is
-        not counted."""
+        not counted.
+        """
         return self.element.bits + sum(_bits(level) for level in (self.scale, self.shift) if level) / self.size
 
 

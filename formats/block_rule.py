@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from formats.codebook import Decision
+from formats.codebook_decision import Thresholds, Ties
 from formats.policy import NanRule, Rounding, Saturation
-from formats.steps import Given, Operand
+from formats.steps import Operand
 
 
 class NonFinite(enum.Enum):
@@ -22,7 +22,8 @@ class Significand(enum.Enum):
     """What is done to the block's largest magnitude before its scale is taken from it."""
 
     AS_IT_IS = "as_it_is"
-    #: rounded, ties away from zero, to the precision of the element format: the idea of the EVEN rule
+    #: rounded, ties away from zero, to the precision of the element format, in the exponent range of binary32 without
+    #: its end: the idea of the EVEN rule
     ROUNDED_TO_ELEMENT = "rounded_to_element"
     #: carried to the next power of two where log2, rounded to binary32, says so: the largest magnitudes below it
     LOG2_IN_BINARY32 = "log2_in_binary32"
@@ -36,16 +37,21 @@ class BlockRule:
 
     * ``second``, if the format has a second level (once for all blocks that share it): the expression, or
       ``zero_second`` where the largest magnitude is 0, rounded to nearest even into its format, saturating;
-    * ``scale``: the expression, of the largest magnitude after ``significand``, or ``zero_scale`` where that is 0,
-      over ``2^emax`` of the element format if ``below_emax`` (exactly), rounded by ``scale_rounding`` into its
-      format, saturating;
+    * ``scale``: the expression, of the largest magnitude after ``significand``; where its value is 0, ``zero_scale`` if
+      there is one; then over ``2^emax`` of the element format if ``below_emax`` (exactly); rounded by
+      ``scale_rounding`` into its format, saturating;
     * ``shift``, if the format has one: the expression, to nearest even into its format, saturating;
-    * each element: ``quotient``, or, where that is None, the exact ``x / S`` (with an offset ``(x - o) / S``), rounded
-      by ``rounding`` into the element format, saturating. With a zero point, quotient and zero point are added after
-      the rounding, and the sum is clamped to the element format.
+    * each element: ``quotient``, or, where that is None, the exact ``x / S``, rounded by ``rounding`` into the element
+      format, saturating. With an offset ``o`` the quotient is ``(x - o) / S``. An integer zero point is added after the
+      rounding, and the sum is clamped to the element format; one that is no integer is the offset ``-S * z``. Where
+      ``S`` is 0, so that nothing but 0 can be decoded, the exact quotient is 0 for 0 and else infinite.
 
-    ``nan`` is the element code of a NaN where the element format has none. A negative ``x`` that becomes zero keeps
-    its sign where the format has -0.
+    A block with a NaN, or else with an infinity, does as ``nan_in_block`` or ``infinity_in_block`` says. If the scale
+    is NaN then, so is every quotient, and a shift has the code 0. A NaN quotient becomes the NaN of the element format,
+    or, where that has none, what ``nan`` says (before a zero point is added); without a rule it is an error.
+
+    A `Rounding` keeps the sign of a negative ``x`` that becomes zero, where the format has -0. `Ties` and `Thresholds`
+    round into the values of the element format as into a code-book (`formats.element_book`).
     """
 
     name: str
@@ -58,7 +64,7 @@ class BlockRule:
     zero_second: float | None = None
     shift: Operand | None = None
     quotient: Operand | None = None
-    rounding: Rounding | Decision
+    rounding: Rounding | Ties | Thresholds
     saturation: Saturation = Saturation.SAT_FINITE
     nan_in_block: NonFinite = NonFinite.REFUSE
     infinity_in_block: NonFinite = NonFinite.REFUSE
@@ -67,5 +73,17 @@ class BlockRule:
     source: str
 
 
-#: the largest magnitude of a block, by name, for expressions
-ABSMAX = Given.ABSMAX
+#: `Significand.LOG2_IN_BINARY32`: how many binary32 numbers below ``2^k``, in units of ``2^(k - 24)``, have a logarithm
+#: that binary32 rounds to ``k``, by the exponent ``m`` of binary32's unit there (``2^(m - 23)`` just below ``k > 0``,
+#: just beyond ``k < 0``). They are ``floor(2^m * ln 2)``: the logarithm falls short by less than half a unit.
+LOG2_CARRIED = (0, 1, 2, 5, 11, 22, 44, 88)
+
+
+def log2_carried(k: int) -> int:
+    """The entry of `LOG2_CARRIED` for ``2^k``; 0 for ``k = 0`` and 1, where no logarithm is rounded so far.
+
+    >>> log2_carried(3), log2_carried(128), log2_carried(-126)
+    (1, 44, 44)
+    """
+    m = (k - 1 if k > 0 else -k).bit_length() - 1
+    return LOG2_CARRIED[m] if m >= 0 else 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from formats.block_rule import BlockRule, NonFinite, Significand
-from formats.codebook import Ties, decision
+from formats.codebook_decision import Ties
+from formats.codebook_decisions import decision
+from formats.codebooks import codebook
 from formats.policy import NanRule, Rounding
 from formats.steps import Given, div, maximum, minimum, mul, sub
 
@@ -97,16 +99,16 @@ _ALL = (
     ),
     BlockRule(
         name="minmax_offset", scale=div(sub(Given.HIGH, Given.LOW), Given.RANGE), zero_scale=1.0, scale_rounding=_EVEN,
-        shift=Given.LOW, rounding=_EVEN, source="least and greatest element; elements are rounded once on what is stored",
+        shift=Given.LOW, rounding=_EVEN, source="least and greatest element; each is rounded once, on what is stored",
     ),
     BlockRule(
         name="bitsandbytes_nf4", scale=_ABSMAX, scale_rounding=_EVEN, quotient=mul(_X, div(1, _SCALE)),
-        zero_scale=1.0, rounding=decision("bitsandbytes_nf4"),
+        zero_scale=1.0, rounding=decision("bitsandbytes_nf4", codebook("nf4")),
         source="bitsandbytes, csrc/kernels.cu; a block of zeros is ours",
     ),
     BlockRule(
         name="bitsandbytes_fp4", scale=_ABSMAX, scale_rounding=_EVEN, quotient=mul(_X, div(1, _SCALE)),
-        zero_scale=1.0, rounding=decision("bitsandbytes_fp4_cuda"),
+        zero_scale=1.0, rounding=decision("bitsandbytes_fp4_cuda", codebook("bitsandbytes_fp4")),
         source="bitsandbytes, csrc/kernels.cu; a block of zeros is ours",
     ),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from formats.results import FLOAT16, FLOAT32
 _MX = "OCP Microscaling Formats (MX) Specification 1.0, sections 5 and 6"
 _NV = "NVIDIA NVFP4: E2M1, an E4M3 scale for each 16, a binary32 scale for each tensor (arXiv 2509.25149); "
 _V3 = "DeepSeek-V3, arXiv 2412.19437, section 3.3, and inference/kernel.py of deepseek-ai/DeepSeek-V3"
-_BFP = "Darvish Rouhani et al., Pushing the Limits of Narrow Precision Inferencing, NeurIPS 2020; from memory, unverified"
+_BFP = "Darvish Rouhani et al., Pushing the Limits of Narrow Precision Inferencing, NeurIPS 2020; unverified"
 
 _E8M0 = Level(format=get("float8_e8m0fnu"))
 _E4M3 = get("float8_e4m3fn")
@@ -31,9 +31,7 @@ def _bfp(name: str, bits: int) -> BlockSpec:
 
 
 def _group(name: str, element: str, size: int, source: str) -> BlockSpec:
-    return BlockSpec(
-        name=name, element=get(element), block=(size,), scale=Level(format=FLOAT16), source=source
-    )
+    return BlockSpec(name=name, element=get(element), block=(size,), scale=Level(format=FLOAT16), source=source)
 
 
 def _e4m3_tile(name: str, block: tuple[int, ...], scale: Level) -> BlockSpec:

@@ -9,18 +9,10 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from formats.binary32 import to_binary32
 from formats.floating import FloatSpec
+from formats.operations import Operation
 from formats.results import FLOAT32
-
-
-class Operation(enum.Enum):
-    """IEEE 754 operations; MINIMUM and MAXIMUM of two numbers are exact."""
-
-    MUL = "mul"
-    DIV = "div"
-    SUB = "sub"
-    MINIMUM = "minimum"
-    MAXIMUM = "maximum"
 
 
 class Given(enum.Enum):
@@ -40,7 +32,9 @@ class Given(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """``left operation right``, rounded once, to nearest even, to ``result``.
+    """``left operation right`` of IEEE 754, rounded once, to nearest even, to ``result``.
+
+    What overflows is infinite, a number divided by 0 too; ``0 / 0`` is NaN, and so is what is made from it.
 
     >>> mul(Given.X, div(1, Given.SCALE)).right
     Step(operation=<Operation.DIV: 'div'>, left=1, right=<Given.SCALE: 'scale'>, result='float32')
@@ -50,6 +44,14 @@ class Step:
     left: Operand
     right: Operand
     result: FloatSpec = FLOAT32
+
+    def __post_init__(self) -> None:
+        for operand in (self.left, self.right):
+            if isinstance(operand, (int, float)):
+                numerator, denominator = operand.as_integer_ratio()
+                top, bottom = to_binary32(numerator, denominator)
+                if top * denominator != numerator * bottom:
+                    raise ValueError(f"constant {operand!r} is no binary32 number; state the one that is meant")
 
     def __repr__(self) -> str:
         return (

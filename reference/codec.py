@@ -55,10 +55,10 @@ def encode(
         return codec.encode(flat, request, np, bits).reshape(values.shape)
     if random_bits is not None:
         raise ValueError(f"random_bits mean nothing for rounding={request.rounding.value!r}")
-    return _encode_flat(flat, request).reshape(values.shape)
+    return encode_flat(flat, request).reshape(values.shape)
 
 
-def _encode_flat(values: NDArray[Any], request: Conversion) -> Codes:
+def encode_flat(values: NDArray[Any], request: Conversion) -> Codes:
     """By look-up where a table is smaller than the work, else by the direct code; both give the same codes."""
     name, bits = values.dtype.name, request.spec.bits
     if request.saturation is Saturation.WRAP or bits > 8 or values.size < 1 << 12:

@@ -1,0 +1,193 @@
+"""Block formats on NumPy arrays: tensors into codes and numbers of blocks, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from formats.block import BlockSpec, Coding, Level
+from formats.block_rule import BlockRule, NonFinite
+from formats.codebook import CodebookSpec
+from reference.array import block as array_block
+from reference.array import block_grid, block_value
+from reference.array.block_request import BlockRequest, block_request
+from reference.array.block_value import DTYPES, Parts
+from reference.array.conversion import Conversion
+from reference.block_executor import NumpyExecutor
+from reference.codec import check_random_bits, refuse_codes
+
+Floats = NDArray[np.floating[Any]]
+FLOAT_INPUTS = ("float16", "bfloat16", "float32")
+RAGGED = ("refuse", "short")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BlockTensor:
+    """A quantised tensor: element codes in the shape of the tensor, and the numbers of its blocks.
+
+    ``scales`` are codes of ``spec.scale.format``, one for each block, in the shape of the grid of blocks: the last axes
+    are as many times shorter as blocks are long, rounded up. ``second`` are the second-level numbers themselves,
+    float32: a scalar, or one for ``per`` blocks of the last axis. ``shifts`` and ``shift_second`` are the same for the
+    shift. What the format does not have is None.
+
+    >>> quantize_blocks(np.zeros((2, 64), np.float32), "mxfp4", rule="floor")
+    BlockTensor('mxfp4', shape=(2, 64), grid=(2, 2))
+    """
+
+    spec: BlockSpec
+    codes: Any
+    scales: Any
+    second: Any = None
+    shifts: Any = None
+    shift_second: Any = None
+
+    def __repr__(self) -> str:
+        return f"BlockTensor({self.spec.name!r}, shape={self.codes.shape}, grid={self.scales.shape})"
+
+
+def quantize_blocks(
+    x: ArrayLike,
+    block_format: str | BlockSpec,
+    *,
+    rule: str | BlockRule,
+    ragged: str = "refuse",
+    random_bits: ArrayLike | None = None,
+    random_bit_count: int | None = None,
+) -> BlockTensor:
+    """A tensor in a block format, by a rule that leaves nothing open: `formats.BlockRule`.
+
+    ``x``: float16, bfloat16 or float32, with at least the axes of a block. ``ragged``: whether last blocks of an axis
+    may be shorter (``"short"``; nothing is padded then) or are an error. ``random_bits``: for a rule with stochastic
+    rounding of elements, integers in ``[0, 2^random_bit_count)`` that broadcast to ``x``.
+
+    Raises ``KeyError`` (unknown block format or rule), ``TypeError`` (dtype) or ``ValueError``: shapes; a rule that
+    does not go with the format; NaN or infinity that the rule refuses, with its index; a number without a code.
+
+    >>> made = quantize_blocks(np.float32([[7.1, -3.3, 0.9, -0.04] * 8]), "mxfp4", rule="floor")
+    >>> made.codes[0, :4], made.scales
+    (array([ 7, 13,  2,  8], dtype=uint8), array([[127]], dtype=uint8))
+    """
+    made = block_request(block_format, rule, random_bit_count)
+    values = np.asarray(x)
+    check_input(values, made.spec, ragged)
+    refuse_special(values, made)
+    drawn = _random_bits(random_bits, made, values.shape)
+    coded = array_block.quantize(values.astype(np.float32), made, NumpyExecutor(), drawn)
+    refuse_undefined(coded.undefined, made)
+    return BlockTensor(spec=made.spec, codes=coded.codes, scales=coded.scales, second=coded.second, shifts=coded.shifts)
+
+
+def dequantize_blocks(tensor: BlockTensor, dtype: str = "float32") -> Floats:
+    """The values of a tensor: exact, then rounded once, to nearest even, to ``dtype``; definition: `formats.BlockSpec`.
+
+    ``dtype``: float32, float64, bfloat16 or float16; what overflows it is infinite. A NaN scale makes NaN. Raises
+    ``TypeError`` (dtypes) or ``ValueError`` (shapes; codes that do not exist; products beyond 53 bits).
+
+    >>> made = quantize_blocks(np.float32([[7.1, -3.3, 0.9, -0.04] * 8]), "mxfp4", rule="floor")
+    >>> dequantize_blocks(made)[0, :4]
+    array([ 6., -3.,  1., -0.], dtype=float32)
+    """
+    check_dtype(dtype)
+    check_tensor(tensor)
+    block_value.refuse_wide(tensor.spec)
+    arrays = [None if part is None else np.asarray(part) for part in _parts(tensor)]
+    _refuse_codes(arrays[0], tensor.spec.element)
+    _refuse_codes(arrays[1], tensor.spec.scale.format)
+    if tensor.spec.shift is not None:
+        _refuse_codes(arrays[3], tensor.spec.shift.format)
+    return block_value.dequantize(Parts(*arrays), tensor.spec, dtype)  # pyright: ignore[reportArgumentType]
+
+
+def _parts(tensor: BlockTensor) -> tuple[Any, ...]:
+    return tensor.codes, tensor.scales, tensor.second, tensor.shifts, tensor.shift_second
+
+
+def check_input(x: Any, spec: BlockSpec, ragged: str) -> None:
+    """Refuse a tensor by dtype and shape: what can be seen of any array, traced ones too."""
+    if x.dtype.name not in FLOAT_INPUTS:
+        raise TypeError(f"dtype {x.dtype.name} is not accepted; accepted: {', '.join(FLOAT_INPUTS)}")
+    if ragged not in RAGGED:
+        raise ValueError(f"ragged={ragged!r} is not known; choose one of: {', '.join(RAGGED)}")
+    if len(x.shape) < len(spec.block):
+        raise ValueError(f"{spec.name} has blocks of {spec.block}; x of shape {x.shape} has too few axes")
+    counts = block_grid.grid(x.shape, spec.block)
+    rows = [(x.shape[axis], spec.block[axis]) for axis in range(-len(spec.block), 0)]
+    if spec.scale.per is not None:
+        rows.append((counts[-1], spec.scale.per))
+    if ragged == "refuse" and any(length % extent for length, extent in rows):
+        per = f", {spec.scale.per} of which share a number" if spec.scale.per else ""
+        raise ValueError(
+            f"x of shape {x.shape} is not cut evenly into blocks of {spec.block}{per}; ragged='short' lets the last"
+            " ones be shorter"
+        )
+
+
+def refuse_special(x: NDArray[Any], made: BlockRequest) -> None:
+    """``ValueError`` naming the first NaN or infinity that the rule refuses."""
+    rule = made.rule
+    for bad, action in ((np.isnan(x), rule.nan_in_block), (np.isinf(x), rule.infinity_in_block)):
+        if action is NonFinite.REFUSE and bad.any():
+            where = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise ValueError(f"x{list(where)} = {x[where]}, which rule {rule.name!r} refuses")
+
+
+def refuse_undefined(undefined: NDArray[np.bool_], made: BlockRequest) -> None:
+    """``ValueError`` for a scale that came out as NaN in a format that has none."""
+    nan = getattr(made.scale.spec, "nan_code", None)
+    if nan is None and undefined.any():
+        where = [int(i) for i in np.argwhere(undefined)[0]]
+        raise ValueError(f"the scale of block {where} is NaN, which {made.scale.spec.name} cannot store")
+
+
+def _random_bits(random_bits: ArrayLike | None, made: BlockRequest, shape: tuple[int, ...]) -> NDArray[Any] | None:
+    if isinstance(made.element, Conversion) and made.element.rounding.is_stochastic:
+        bits = None if random_bits is None else np.asarray(random_bits)
+        return check_random_bits(bits, made.element.random_bit_count, shape)
+    if random_bits is not None:
+        raise ValueError(f"random_bits mean nothing for rule {made.rule.name!r}, which does not round stochastically")
+    return None
+
+
+def check_dtype(dtype: str) -> None:
+    """Refuse a dtype that values are not rounded to."""
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype={dtype!r} is not known; choose one of: {', '.join(DTYPES)}")
+
+
+def check_tensor(tensor: BlockTensor) -> None:
+    """Refuse parts that are missing, too many, or of another shape than the format gives them."""
+    spec, shape = tensor.spec, tuple(tensor.codes.shape)
+    if len(shape) < len(spec.block):
+        raise ValueError(f"{spec.name} has blocks of {spec.block}; codes of shape {shape} have too few axes")
+    counts = block_grid.grid(shape, spec.block)
+    due: list[tuple[str, Any, tuple[int, ...] | None]] = [("scales", tensor.scales, counts)]
+    due.append(("second", tensor.second, _second_shape(spec.scale, counts)))
+    due.append(("shifts", tensor.shifts, None if spec.shift is None else counts))
+    due.append(("shift_second", tensor.shift_second, None if spec.shift is None else _second_shape(spec.shift, counts)))
+    for name, part, wanted in due:
+        found = None if part is None else tuple(part.shape)
+        if found != wanted:
+            raise ValueError(f"{spec.name}: {name} have shape {found}; codes of shape {shape} go with {wanted}")
+
+
+def _second_shape(level: Level, counts: tuple[int, ...]) -> tuple[int, ...] | None:
+    if level.second is None:
+        return None
+    return () if level.per is None else block_grid.grid(counts, (level.per,))
+
+
+def _refuse_codes(codes: NDArray[Any] | None, spec: Coding) -> None:
+    """``ValueError`` naming the first code that does not exist."""
+    assert codes is not None  # checked by `check_tensor`
+    if codes.dtype.kind not in "iu":
+        raise TypeError(f"codes must be integers, not {codes.dtype.name}; view a narrow dtype as uint8 first")
+    if not isinstance(spec, CodebookSpec):
+        refuse_codes(codes, spec)
+        return
+    bad = (codes < 0) | (codes >= spec.size)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"code {int(codes[where])} at {list(where)} is none of {spec.name}, of {spec.size} codes")
