@@ -31,7 +31,9 @@ FINITE_FAMILIES = (
     "subnormal ties",
 )
 #: how libraries are known to cut K
-TILES, SLICES = (128, 64, 32, 16, 8), (2, 3, 4, 5, 6, 8, 16)
+TILES, SLICES = (128, 64, 32, 16, 8), (*range(2, 11), 12, 14, 16, 18, 20, 24, 32)
+#: how they are known to bring binary32 to TF32: PTX cvt.rna rounds ties away, wgmma drops what it does not read
+TO_TF32 = (Rounding.NEAREST_TIES_TO_AWAY, Rounding.NEAREST_TIES_TO_EVEN, Rounding.TOWARD_ZERO)
 SAMPLE_ROWS, SAMPLE_COLUMNS = 2, 16
 
 
@@ -168,8 +170,8 @@ def split(text: str, accumulator: str, k: int, *, order: str = "natural", **rest
     terms = rest.pop("terms", {})
     yield Candidate(text, accumulator, terms={**terms, "schedule": Schedule(order=order)}, **rest)
     step, seen = formats.accumulator(accumulator).k, set[Any]()
-    for tile, slices, combine in itertools.product(TILES, SLICES, ("in_order", "by_halves")):
-        if slices * tile > k or tile % step or (combine == "by_halves" and slices not in (4, 8, 16)):
+    for tile, slices, combine in itertools.product(TILES, SLICES, ("in_order", "by_halves", "four_lanes")):
+        if slices * tile > k or tile % step or (combine != "in_order" and slices not in (4, 8, 16, 32)):
             continue
         schedule = Schedule(order=order, slices=slices, tile=tile, combine=combine)
         if (schedule.bounds(k), combine) not in seen:

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from formats import Rounding
-from hardware.products import RNE, Candidate, Product, split
+from hardware.products import RNE, TO_TF32, Candidate, Product, split
 
 SHAPE = (128, 128, 512)
 LONG = (64, 64, 4096)  # few tiles and a long K: here cuBLAS splits K
@@ -61,7 +60,7 @@ def _scaled_candidates(a: str, b: str, out: str, fast: bool, k: int) -> Iterator
 
 
 def _tf32(k: int) -> Iterator[Candidate]:
-    for rounding in (Rounding.NEAREST_TIES_TO_EVEN, Rounding.TOWARD_ZERO):
+    for rounding in TO_TF32:
         text = f"k8 wgmma chain, operands {rounding.value}"
         yield from split(text, "hopper.wgmma.k8.f32.tf32", k, operands="tf32", rounding=rounding)
 

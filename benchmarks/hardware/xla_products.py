@@ -13,8 +13,7 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
-from formats import Rounding
-from hardware.products import Candidate, Product, split
+from hardware.products import TO_TF32, Candidate, Product, split
 
 SHAPES = ((128, 128, 512), (256, 256, 256))
 TYPES: dict[str, Any] = {
@@ -44,7 +43,7 @@ def _candidates(k: int) -> Iterator[tuple[str, Iterator[Candidate]]]:
 
 
 def _tf32(k: int) -> Iterator[Candidate]:
-    for rounding in (Rounding.NEAREST_TIES_TO_EVEN, Rounding.TOWARD_ZERO):
+    for rounding in TO_TF32:
         text = f"k8 chain, operands {rounding.value}"
         yield from split(text, "hopper.wgmma.k8.f32.tf32", k, operands="tf32", rounding=rounding)
 

@@ -52,6 +52,8 @@ def sliced(a, b, c, rule, spans):
         (8, 64, Combine.IN_ORDER),
         (4, 32, Combine.BY_HALVES),
         (8, 64, Combine.BY_HALVES),
+        (4, 64, Combine.FOUR_LANES),
+        (16, 32, Combine.FOUR_LANES),
     ],
 )
 def test_slices_are_summed_apart(name, slices, tile, combine):
@@ -62,7 +64,10 @@ def test_slices_are_summed_apart(name, slices, tile, combine):
     found = matmul(a, b, c, accumulator=rule, schedule=plan, **FP8)
     for i, j in np.ndindex(2, 3):
         parts = sliced(a[i], b[:, j], int(c[i, j]), rule, plan.bounds(320))
-        while combine is Combine.BY_HALVES and len(parts) > 1:
+        if combine is Combine.FOUR_LANES and slices == 16:
+            pairs = [add(parts[n], parts[n + 4], rule.output) for n in (0, 1, 2, 3, 8, 9, 10, 11)]
+            parts = [add(pairs[n], pairs[n + 4], rule.output) for n in range(4)]
+        while combine is not Combine.IN_ORDER and len(parts) > 1:
             half = len(parts) // 2
             parts = [add(parts[n], parts[n + half], rule.output) for n in range(half)]
         assert found[i, j] == reduce(lambda x, y: add(x, y, rule.output), parts)
@@ -119,6 +124,7 @@ def test_pairs_of_four_are_taken_in_their_order():
         ({"order": "natural", "tile": 8}, "slices=1: tile and combine go with more than one slice"),
         ({"order": "natural", "slices": 2, "tile": 0, "combine": "in_order"}, "tile=0 must be at least 1"),
         ({"order": "natural", "slices": 6, "tile": 8, "combine": "by_halves"}, "slices=6 must be a power of two"),
+        ({"order": "natural", "slices": 2, "tile": 8, "combine": "four_lanes"}, "slices=2 do not fill four_lanes"),
         ({"order": "natural", "slices": 2, "tile": 8, "combine": "x"}, "combine='x' is not known; choose one of"),
     ],
 )

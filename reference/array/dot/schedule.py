@@ -36,7 +36,11 @@ def scheduled(
 
 
 def _combined(parts: list[Array], plan: Schedule, joined: Join) -> Array:
-    if plan.combine is Combine.BY_HALVES:
+    if plan.combine is Combine.FOUR_LANES:
+        while len(parts) > 4:
+            blocks = [parts[i : i + 8] for i in range(0, len(parts), 8)]
+            parts = [joined(x, y) for eight in blocks for x, y in zip(eight[:4], eight[4:], strict=True)]
+    if plan.combine in (Combine.BY_HALVES, Combine.FOUR_LANES):
         while len(parts) > 1:
             half = len(parts) // 2
             parts = [joined(x, y) for x, y in zip(parts[:half], parts[half:], strict=True)]
