@@ -58,9 +58,9 @@ class TernaryStorage:
         need(self.symbol_bits in (1, 2, 4, 8), f"symbol_bits={self.symbol_bits} must be 1, 2, 4 or 8")
         need(self.radix**self.digits <= 1 << self.symbol_bits, f"{self.digits} digits of {self.radix} need more bits")
         need(len(self.order) % self.digits_per_byte == 0, f"{len(self.order)} digits do not fill bytes")
-        need(0 <= self.least + self.offset, f"least={self.least} is below digit 0")
+        need(self.least + self.offset >= 0, f"least={self.least} is below digit 0")
         need(self.greatest + self.offset < self.radix, f"greatest={self.greatest} is beyond digit {self.radix - 1}")
-        need(not self.by_multiplying or self.first_high and self.symbol_bits == 8, "multiplying takes whole bytes")
+        need(not self.by_multiplying or (self.first_high and self.symbol_bits == 8), "multiplying takes whole bytes")
 
     @property
     def digits_per_byte(self) -> int:
