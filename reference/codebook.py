@@ -86,7 +86,8 @@ def check_integers(array: Any) -> None:
 
 def refuse_nan(values: NDArray[Any], spec: CodebookSpec) -> None:
     """``ValueError`` naming the place of the first NaN."""
-    bad = np.isnan(values)
+    with np.errstate(invalid="ignore"):  # a signalling NaN of bfloat16
+        bad = np.isnan(values)
     if bad.any():
         where = [int(i) for i in np.argwhere(bad)[0]]
         rules = ", ".join(rule.value for rule in NanRule)
