@@ -38,8 +38,8 @@ class BlockRule:
     * ``second``, if the format has a second level (once for all blocks that share it): the expression, or
       ``zero_second`` where the largest magnitude is 0, rounded to nearest even into its format, saturating;
     * ``scale``: the expression, of the largest magnitude after ``significand``; where its value is 0, ``zero_scale`` if
-      there is one; then over ``2^emax`` of the element format if ``below_emax`` (exactly); rounded by
-      ``scale_rounding`` into its format, saturating;
+      there is one; at least ``least_scale``, if there is one; then over ``2^emax`` of the element format if
+      ``below_emax`` (exactly); rounded by ``scale_rounding`` into its format, saturating;
     * ``shift``, if the format has one: the expression, to nearest even into its format, saturating;
     * each element: ``quotient``, or, where that is None, the exact ``x / S``, rounded by ``rounding`` into the element
       format, saturating. With an offset ``o`` the quotient is ``(x - o) / S``. An integer zero point is added after the
@@ -60,6 +60,7 @@ class BlockRule:
     below_emax: bool = False
     scale_rounding: Rounding
     zero_scale: float | None = None
+    least_scale: float | None = None
     second: Operand | None = None
     zero_second: float | None = None
     shift: Operand | None = None

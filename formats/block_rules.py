@@ -8,6 +8,7 @@ from formats.block_rule import BlockRule, NonFinite, Significand
 from formats.codebook_decision import Ties
 from formats.codebook_decisions import decision
 from formats.codebooks import codebook
+from formats.e2m1_decisions import E2M1_EVEN, E2M1_TOWARD_ZERO
 from formats.policy import NanRule, Rounding
 from formats.steps import Given, div, maximum, minimum, mul, sub
 
@@ -15,6 +16,7 @@ _EVEN, _DOWN, _UP = Rounding.NEAREST_TIES_TO_EVEN, Rounding.TOWARD_NEGATIVE, Rou
 _ABSMAX, _X, _SCALE, _SECOND, _LARGEST = Given.ABSMAX, Given.X, Given.SCALE, Given.SECOND, Given.LARGEST
 _LARGEST_BINARY32 = float.fromhex("0x1.fffffep127")
 _TENTH_OF_A_THOUSANDTH = float.fromhex("0x1.a36e2ep-14")  # 1e-4 as binary32 has it
+_MODELOPT = "NVIDIA ModelOpt 0.47.0, torch/quantization/qtensor"
 _TORCHAO = "torchao/prototype/mx_formats of pytorch/ao"
 
 #: OCP's rule; the scale of a block of zeros is the smallest there is, as in every implementation
@@ -22,6 +24,12 @@ FLOOR = BlockRule(
     name="floor", scale=_ABSMAX, below_emax=True, scale_rounding=_DOWN, rounding=_EVEN,
     nan_in_block=NonFinite.NAN_SCALE, infinity_in_block=NonFinite.NAN_SCALE, nan=NanRule.ZERO,
     source=f"OCP MX 1.0, section 6.3; what is not finite as in {_TORCHAO}",
+)  # fmt: skip
+MODELOPT_NVFP4 = BlockRule(
+    name="modelopt_nvfp4_5a4242f", second=div(Given.TENSOR_ABSMAX, 2688), zero_second=1.0,
+    scale=div(_ABSMAX, mul(6, _SECOND)), zero_scale=1.0, scale_rounding=_EVEN,
+    quotient=div(_X, mul(_SCALE, _SECOND)), rounding=E2M1_EVEN,
+    source="NVIDIA ModelOpt at commit 5a4242f, torch/quantization/qtensor/nvfp4_tensor.py: scales may become 0 there",
 )  # fmt: skip
 _NVFP4_SCALE_OF_TE = minimum(mul(_ABSMAX, mul(_SECOND, div(1, 6))), _LARGEST_BINARY32)
 
@@ -46,19 +54,21 @@ _ALL = (
     ),
     replace(
         FLOOR, name="modelopt_mxfp4", scale=div(_ABSMAX, _LARGEST), below_emax=False, scale_rounding=_UP,
-        rounding=Ties.TOWARD_ZERO, nan_in_block=NonFinite.REFUSE, infinity_in_block=NonFinite.REFUSE,
-        source="NVIDIA ModelOpt, torch/quantization/qtensor/mxfp4_tensor.py; its float logarithm is taken as exact",
+        rounding=E2M1_TOWARD_ZERO, nan_in_block=NonFinite.REFUSE, infinity_in_block=NonFinite.REFUSE,
+        source=f"{_MODELOPT}/mxfp4_tensor.py; its float logarithm is taken as exact",
     ),
     replace(
-        FLOOR, name="ggml_mxfp4", rounding=Ties.TOWARD_ZERO, nan_in_block=NonFinite.REFUSE,
-        infinity_in_block=NonFinite.REFUSE, source="llama.cpp, ggml-quants.c: the first least difference stands",
+        FLOOR, name="ggml_mxfp4", significand=Significand.LOG2_IN_BINARY32, rounding=Ties.TOWARD_ZERO,
+        nan_in_block=NonFinite.REFUSE, infinity_in_block=NonFinite.REFUSE,
+        source="llama.cpp, ggml-quants.c: the logarithm is binary32, the first least difference stands",
     ),
     BlockRule(
         name="transformer_engine_nvfp4",
         second=minimum(div(2688, Given.TENSOR_ABSMAX), _LARGEST_BINARY32), zero_second=1.0,
         scale=_NVFP4_SCALE_OF_TE, scale_rounding=_EVEN,
-        quotient=mul(_X, minimum(div(1, mul(_SCALE, div(1, _SECOND))), _LARGEST_BINARY32)), rounding=_EVEN,
-        source="TransformerEngine, common/cast/nvfp4/core_nvfp4.cuh; for the format nvfp4_divisor",
+        quotient=mul(_X, minimum(div(1, mul(_SCALE, div(1, _SECOND))), _LARGEST_BINARY32)), rounding=E2M1_EVEN,
+        source="TransformerEngine, common/cast/nvfp4/core_nvfp4.cuh; for the format nvfp4_divisor; that -0 becomes +0"
+        " is read from its code, unverified",
     ),
     BlockRule(
         name="torchao_nvfp4", second=div(Given.TENSOR_ABSMAX, 2688), zero_second=1.0,
@@ -66,11 +76,10 @@ _ALL = (
         quotient=mul(_X, div(div(1, _SECOND), _SCALE)), rounding=_EVEN,
         source=f"{_TORCHAO}, nvfp4_tensor.py; a tensor of zeros is ours",
     ),
-    BlockRule(
-        name="modelopt_nvfp4", second=div(Given.TENSOR_ABSMAX, 2688), zero_second=1.0,
-        scale=div(_ABSMAX, mul(6, _SECOND)), zero_scale=1.0, scale_rounding=_EVEN,
-        quotient=div(_X, mul(_SCALE, _SECOND)), rounding=_EVEN,
-        source="NVIDIA ModelOpt, torch/quantization/qtensor/nvfp4_tensor.py; a tensor of zeros is ours",
+    MODELOPT_NVFP4,
+    replace(
+        MODELOPT_NVFP4, name="modelopt_nvfp4", least_scale=2.0**-9,
+        source=f"{_MODELOPT}/nvfp4_tensor.py; a tensor of zeros is ours",
     ),
     BlockRule(
         name="deepseek_v3", scale=div(maximum(_ABSMAX, _TENTH_OF_A_THOUSANDTH), _LARGEST), scale_rounding=_EVEN,
@@ -83,6 +92,11 @@ _ALL = (
     BlockRule(
         name="deepgemm", scale=div(maximum(_ABSMAX, _TENTH_OF_A_THOUSANDTH), _LARGEST), scale_rounding=_EVEN,
         quotient=mul(_X, div(1, _SCALE)), rounding=_EVEN, source="DeepGEMM, deep_gemm/utils/math.py",
+    ),
+    BlockRule(
+        name="deepgemm_ue8m0", scale=div(maximum(_ABSMAX, _TENTH_OF_A_THOUSANDTH), _LARGEST), scale_rounding=_UP,
+        quotient=mul(_X, div(1, _SCALE)), rounding=_EVEN,
+        source="DeepGEMM, deep_gemm/utils/math.py, ceil_to_ue8m0 on the scale's bits",
     ),
     BlockRule(
         name="absmax", scale=div(_ABSMAX, _LARGEST), zero_scale=1.0, scale_rounding=_EVEN, rounding=_EVEN,

@@ -13,13 +13,11 @@ from formats.block import Shift
 from formats.operations import Operation
 from reference.array import codec, decode, odd
 from reference.array.arithmetic_rounding import Request, calculate, request
-from reference.array.block_request import BlockRequest, threshold_bits
+from reference.array.block_request import NARROW, BlockRequest, threshold_bits
 from reference.array.conversion import Conversion
 from reference.codec import encode_flat
 
 _NATIVE = {Operation.MUL: np.multiply, Operation.DIV: np.divide, Operation.SUB: np.subtract}
-#: significant bits of decisions that a binary32 number rounded to odd still tells apart
-_NARROW = 22
 
 Floats = NDArray[np.floating[Any]]
 
@@ -47,7 +45,7 @@ class NumpyExecutor:
             top = odd.difference(top, _offset(bottom, shift.astype(np.float64), made.spec.shift_kind))
         with np.errstate(all="ignore"):
             found = np.where((top == 0) & (bottom == 0), top, top / bottom)
-        return odd.to_float32(found) if threshold_bits(made.element) <= _NARROW else found
+        return odd.to_float32(found) if threshold_bits(made) <= NARROW else found
 
     def encode(self, x: Floats, conversion: Conversion, random_bits: NDArray[Any] | None) -> NDArray[Any]:
         """By table where that is faster."""

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from formats import NanRule
 from formats.block import BlockSpec, Coding, Level
 from formats.block_rule import BlockRule, NonFinite
 from formats.codebook import CodebookSpec
 from reference.array import block as array_block
 from reference.array import block_grid, block_value
+from reference.array.block import Coded
 from reference.array.block_request import BlockRequest, block_request
 from reference.array.block_value import DTYPES, Parts
 from reference.array.conversion import Conversion
@@ -76,7 +78,7 @@ def quantize_blocks(
     refuse_special(values, made)
     drawn = _random_bits(random_bits, made, values.shape)
     coded = array_block.quantize(values.astype(np.float32), made, NumpyExecutor(), drawn)
-    refuse_undefined(coded.undefined, made)
+    refuse_undefined(coded, made)
     return BlockTensor(spec=made.spec, codes=coded.codes, scales=coded.scales, second=coded.second, shifts=coded.shifts)
 
 
@@ -130,16 +132,24 @@ def refuse_special(x: NDArray[Any], made: BlockRequest) -> None:
     rule = made.rule
     for bad, action in ((np.isnan(x), rule.nan_in_block), (np.isinf(x), rule.infinity_in_block)):
         if action is NonFinite.REFUSE and bad.any():
-            where = tuple(int(i) for i in np.argwhere(bad)[0])
-            raise ValueError(f"x{list(where)} = {x[where]}, which rule {rule.name!r} refuses")
+            where = _first(bad)
+            raise ValueError(f"x{where} = {x[tuple(where)]}, which rule {rule.name!r} refuses")
 
 
-def refuse_undefined(undefined: NDArray[np.bool_], made: BlockRequest) -> None:
-    """``ValueError`` for a scale that came out as NaN in a format that has none."""
-    nan = getattr(made.scale.spec, "nan_code", None)
-    if nan is None and undefined.any():
-        where = [int(i) for i in np.argwhere(undefined)[0]]
-        raise ValueError(f"the scale of block {where} is NaN, which {made.scale.spec.name} cannot store")
+def refuse_undefined(coded: Coded, made: BlockRequest) -> None:
+    """``ValueError`` for a scale or a quotient that came out as NaN where no code and no rule is for it."""
+    fmt, element = made.scale.spec, made.spec.element
+    if getattr(fmt, "nan_code", None) is None and coded.undefined.any():
+        raise ValueError(f"the scale of block {_first(coded.undefined)} is NaN, which {fmt.name} cannot store")
+    if getattr(element, "nan_code", None) is None and made.rule.nan is None and coded.nan.any():
+        raise ValueError(
+            f"x{_first(coded.nan)} over its scale is NaN, but {element.name} has no NaN, and rule {made.rule.name!r} no"
+            f" nan= for it: {', '.join(rule.value for rule in NanRule)}"
+        )
+
+
+def _first(bad: NDArray[np.bool_]) -> list[int]:
+    return [int(i) for i in np.argwhere(bad)[0]]
 
 
 def _random_bits(random_bits: ArrayLike | None, made: BlockRequest, shape: tuple[int, ...]) -> NDArray[Any] | None:
@@ -189,5 +199,5 @@ def _refuse_codes(codes: NDArray[Any] | None, spec: Coding) -> None:
         return
     bad = (codes < 0) | (codes >= spec.size)
     if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"code {int(codes[where])} at {list(where)} is none of {spec.name}, of {spec.size} codes")
+        where = _first(bad)
+        raise ValueError(f"code {int(codes[tuple(where)])} at {where} is none of {spec.name}, of {spec.size} codes")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from formats import FloatSpec, IntSpec, Rounding, Saturation
+from formats import FLOAT32, FloatSpec, IntSpec, Rounding, Saturation
 from formats.block import BlockSpec, Level
 from formats.block_rule import NonFinite
 from formats.codebook import CodebookSpec
@@ -61,8 +61,10 @@ class Coded(NamedTuple):
     scales: Array
     second: Array | None
     shifts: Array | None
-    #: where a number that must be stored is NaN, for callers to refuse: a grid
+    #: blocks whose scale is NaN without the rule saying so
     undefined: Array
+    #: elements whose quotient is NaN
+    nan: Array
 
 
 def quantize(x: Array, made: BlockRequest, executor: Executor, random_bits: Array | None = None) -> Coded:
@@ -72,7 +74,27 @@ def quantize(x: Array, made: BlockRequest, executor: Executor, random_bits: Arra
     is_nan = magnitude > xp.uint32(block_scale.INFINITY)
     absmax = block_grid.reduce(xp.where(is_nan, xp.uint32(0), magnitude), spec.block, xp.max, xp)
     nan_block = block_grid.reduce(is_nan, spec.block, xp.max, xp)
-    given = _extremes(x, is_nan, made, xp)
+    found = numbers(absmax, nan_block, _extremes(x, is_nan, made, xp), made, executor)
+    quotient = _quotient(x, found.scales, found.given, made, executor)
+    codes = _codes(quotient, found.given, made, executor, random_bits)
+    return Coded(codes, found.scales, found.second, found.shifts, found.undefined, xp.isnan(quotient))
+
+
+class Numbers(NamedTuple):
+    """What blocks have one of each, and what of it expressions for elements may start from."""
+
+    scales: Array
+    second: Array | None
+    shifts: Array | None
+    undefined: Array
+    given: dict[Given, Array]
+
+
+def numbers(
+    absmax: Array, nan_block: Array, given: dict[Given, Array], made: BlockRequest, executor: Executor
+) -> Numbers:
+    """The numbers of blocks from their largest magnitudes (uint32 patterns) and whatever else the rule starts from."""
+    xp, spec, given = executor.xp, made.spec, {**facts(made, executor.xp), **given}
     second = _second(absmax, made, executor)
     if second is not None:
         given[Given.SECOND] = block_grid.spread_second(second, spec.scale.per, absmax.shape, xp)
@@ -85,8 +107,7 @@ def quantize(x: Array, made: BlockRequest, executor: Executor, random_bits: Arra
     shifts = _shifts(given, made, executor)
     if shifts is not None:
         given[Given.SHIFT] = decode.decode(shifts, _format(spec.shift), xp)
-    codes = _codes(x, scales, given, made, executor, random_bits)
-    return Coded(codes, scales, second, shifts, undefined)
+    return Numbers(scales, second, shifts, undefined, given)
 
 
 def _format(level: Level | None) -> FloatSpec | IntSpec:
@@ -99,13 +120,18 @@ def _is_nan(numbers: Array, xp: Namespace) -> Array:
     return numbers.view(xp.uint32) & xp.uint32(0x7FFFFFFF) > xp.uint32(block_scale.INFINITY)
 
 
-def _extremes(x: Array, is_nan: Array, made: BlockRequest, xp: Namespace) -> dict[Given, Array]:
-    """The facts of the element format, and least and greatest elements where the rule asks for them."""
+def facts(made: BlockRequest, xp: Namespace) -> dict[Given, Array]:
+    """What expressions may start from before any element is seen."""
     element = made.spec.element
-    given: dict[Given, Array] = {
+    return {
         Given.LARGEST: xp.float32(largest(element)),
         Given.RANGE: xp.float32(largest(element) - least(element)),
     }
+
+
+def _extremes(x: Array, is_nan: Array, made: BlockRequest, xp: Namespace) -> dict[Given, Array]:
+    """Least and greatest elements where the rule asks for them."""
+    given: dict[Given, Array] = {}
     bits = x.view(xp.int32)
     keys = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # ordered as the numbers are
     for name, reduction in ((Given.LOW, xp.min), (Given.HIGH, xp.max)):
@@ -138,6 +164,8 @@ def _number(absmax: Array, given: dict[Given, Array], made: BlockRequest, execut
     number = evaluate(rule.scale, {**given, Given.ABSMAX: taken.view(xp.float32)}, executor)
     if rule.zero_scale is not None:
         number = xp.where(block_scale.is_zero(number, xp), xp.float32(rule.zero_scale), number)
+    if rule.least_scale is not None:
+        number = executor.step(Operation.MAXIMUM, number, xp.float32(rule.least_scale), FLOAT32)
     return xp.broadcast_to(number, absmax.shape)
 
 
@@ -175,15 +203,9 @@ def evaluate(operand: Operand, given: dict[Given, Array], executor: Executor) ->
 
 
 def _codes(
-    x: Array,
-    scales: Array,
-    given: dict[Given, Array],
-    made: BlockRequest,
-    executor: Executor,
-    random_bits: Array | None,
+    quotient: Array, given: dict[Given, Array], made: BlockRequest, executor: Executor, random_bits: Array | None
 ) -> Array:
     xp, spec = executor.xp, made.spec
-    quotient = _quotient(x, scales, given, made, executor)
     if isinstance(made.element, EncodeTable):
         return codebook.encode(quotient, made.element, xp)
     codes = executor.encode(quotient, made.element, random_bits)
@@ -195,7 +217,7 @@ def _codes(
     n = codes.astype(xp.int32)
     n = n - ((n >> (wide - 1)) << wide)
     z = (given[Given.SHIFT] * xp.float32(unit)).astype(xp.int32)
-    n = xp.clip(n + block_grid.spread(z, spec.block, x.shape, xp), spec.element.minimum, spec.element.maximum)
+    n = xp.clip(n + block_grid.spread(z, spec.block, quotient.shape, xp), spec.element.minimum, spec.element.maximum)
     return (n & ((1 << spec.element.bits) - 1)).astype(code_dtype(spec.element, xp))
 
 

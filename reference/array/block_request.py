@@ -16,12 +16,14 @@ from formats.codebook_decision import Thresholds, Ties
 from formats.codebook_decisions import decision
 from formats.element_book import element_book
 from formats.steps import Given, Operand, Step
-from reference.array.codebook import EncodeTable, encode_table
+from reference.array.codebook import EncodeTable, encode_table, nearest_thresholds
 from reference.array.conversion import Conversion, conversion
 from reference.array.decode import BINARY32, target
 
 #: significant bits of binary64
 _BITS = 53
+#: significant bits of decisions that a binary32 number rounded to odd still tells apart
+NARROW = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,7 @@ def _element(spec: BlockSpec, rule: BlockRule, random_bit_count: int | None) -> 
             raise ValueError(
                 f"rule {rule.name!r} decides as for code-books, without random bits, not for {element.name}"
             )
-        book = element_book(element) if isinstance(element, FloatSpec) else element
+        book = _book(element)
         return encode_table(book, decision(rule.rounding, book), rule.nan)
     if isinstance(element, CodebookSpec):
         raise ValueError(f"{element.name} is a code-book, for which rule {rule.name!r} has no decision")
@@ -181,26 +183,37 @@ def _check_quotient(made: BlockRequest) -> None:
         return
     if spec.scale.second is not None:
         raise ValueError(f"rule {rule.name!r} has no quotient: arrays divide exactly by first-level scales alone")
-    needed = threshold_bits(made.element) + significant_bits(spec.scale.format) + (spec.shift is not None)
-    if needed > _BITS:
+    if spec.shift is None and is_power_of_two(spec.scale.format):
+        return
+    bits = threshold_bits(made)
+    needed = bits + significant_bits(spec.scale.format) + (spec.shift is not None)
+    if needed > _BITS or (bits > NARROW and isinstance(made.element, EncodeTable)):
         raise ValueError(f"{spec.name}: exact quotients for rule {rule.name!r} need {needed} bits of {_BITS}")
 
 
-def threshold_bits(element: Conversion | EncodeTable) -> int:
+def threshold_bits(made: BlockRequest) -> int:
     """Significant bits of the numbers between which a quotient must be told apart."""
-    if isinstance(element, EncodeTable):
-        return max((_odd_bits(key if key >= 0 else ~key) for key in element.keys), default=0)
-    return significant_bits(element.spec) + 1 + element.random_bit_count
+    if isinstance(made.element, Conversion):
+        return significant_bits(made.element.spec) + 1 + made.element.random_bit_count
+    chosen, book = made.rule.rounding, _book(made.spec.element)
+    thresholds = nearest_thresholds(book, chosen) if isinstance(chosen, Ties) else chosen
+    assert isinstance(thresholds, Thresholds)
+    powers = thresholds.denominator & (thresholds.denominator - 1) == 0
+    return max(map(_odd_bits, thresholds.numerators)) if powers else _BITS
 
 
-def _odd_bits(pattern: int) -> int:
-    """Significant bits of a binary32 pattern, without trailing zeros; an upper bound for subnormals."""
-    significand = pattern & 0x7FFFFF | 0x800000
-    return significand.bit_length() - ((significand & -significand).bit_length() - 1)
+def _book(element: Coding) -> CodebookSpec:
+    assert not isinstance(element, IntSpec)  # `_element` refuses it
+    return element_book(element) if isinstance(element, FloatSpec) else element
+
+
+def _odd_bits(n: int) -> int:
+    """Bits from the first to the last that is set."""
+    return (abs(n) // max(n & -n, 1)).bit_length()
 
 
 def significant_bits(spec: Coding) -> int:
     """Bits that the significands of a format need."""
     if isinstance(spec, CodebookSpec):
-        return max((abs(n) // (n & -n)).bit_length() for n in spec.numerators if n)
+        return max(map(_odd_bits, spec.numerators))
     return spec.precision if isinstance(spec, FloatSpec) else spec.bits

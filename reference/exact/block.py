@@ -142,6 +142,8 @@ def _scale(given: dict[Given, Value], spec: BlockSpec, rule: BlockRule) -> int:
     number = evaluate(rule.scale, {**given, Given.ABSMAX: _significand(given[Given.ABSMAX], spec.element, rule)})
     if number == 0 and rule.zero_scale is not None:
         number = Fraction(rule.zero_scale)
+    if rule.least_scale is not None and number < rule.least_scale:
+        number = Fraction(rule.least_scale)
     if rule.below_emax and number == number and abs(number) != _INF:
         number = Fraction(number) / Fraction(2) ** emax(spec.element)
     return _stored(number, spec.scale.format, rule.scale_rounding)
@@ -192,7 +194,7 @@ def _element(
     else:
         quotient = _quotient(x, product(given[Given.SCALE], given.get(Given.SECOND), spec.scale), given, spec)
     element = spec.element
-    if spec.shift_kind is Shift.ZERO_POINT and spec.shift is not None and isinstance(spec.shift.format, IntSpec):
+    if _has_integer_zero_point(spec):
         return _with_zero_point(quotient, given[Given.SHIFT], spec, rule, r, count)
     if isinstance(rule.rounding, Rounding):
         if isinstance(element, CodebookSpec):
@@ -209,13 +211,17 @@ def _quotient(x: Value, scale: Value, given: dict[Given, Value], spec: BlockSpec
     """The exact ``(x - o) / S``; with ``S = 0`` a zero for 0 and an infinity for anything else."""
     if scale != scale or x != x:
         return _NAN
-    o = offset(scale, given[Given.SHIFT], spec) if spec.shift else Fraction(0)
+    o = offset(scale, given[Given.SHIFT], spec) if spec.shift and not _has_integer_zero_point(spec) else Fraction(0)
     top = x - o if o != 0 else x
     if top == 0:
         return top
     if scale == 0 or top in (_INF, -_INF):
         return _INF if top > 0 else -_INF
     return Fraction(top) / Fraction(scale)
+
+
+def _has_integer_zero_point(spec: BlockSpec) -> bool:
+    return spec.shift is not None and spec.shift_kind is Shift.ZERO_POINT and isinstance(spec.shift.format, IntSpec)
 
 
 def _with_zero_point(
