@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import Any, cast, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jax.experimental.xla_metadata import set_xla_metadata  # pyright: ignore[reportUnknownVariableType]
 from jax.typing import ArrayLike
 
 import formats
@@ -17,7 +18,7 @@ from formats import Layout
 from formats.bit_layout import BitLayout, SplitLayout
 from formats.layout import AnyLayout
 from reference.array import packing as array_packing
-from reference.array.bit_layout import unsigned
+from reference.array.rewrite import Stage, unsigned
 from reference.packing import check_codes, check_words, each_region, refuse_codes, refuse_words, word_bits
 
 
@@ -73,12 +74,30 @@ def _refuse_wide_words(spec: AnyLayout) -> None:
         raise ValueError(f"{spec.name} has words of 64 bits, which JAX has only with jax_enable_x64; use reference")
 
 
+def _apart(stage: Stage) -> Stage:
+    """The stage as a function that XLA does not inline on a CPU.
+
+    Its loops run over rows of two to five columns. Fused with the reshape that follows they would run over the flat
+    array, and be scalar code. Elsewhere the compiler may fuse as it likes.
+    """
+    called = cast(Stage, jax.jit(stage))  # pyright: ignore[reportUnknownMemberType]
+
+    def on_cpu(numbers: Array) -> Array:
+        with set_xla_metadata(inlineable="false"):
+            return called(numbers)
+
+    def apart(numbers: Array) -> Any:
+        return jax.lax.platform_dependent(numbers, cpu=on_cpu, default=stage)  # pyright: ignore[reportUnknownVariableType]
+
+    return apart
+
+
 def _pack_array(codes: Array, layout: AnyLayout) -> Any:
-    return array_packing.pack(codes, layout, jnp)
+    return array_packing.pack(codes, layout, jnp, _apart)
 
 
 def _unpack_array(words: Any, layout: AnyLayout) -> Array:
-    return array_packing.unpack(words, layout, jnp)
+    return array_packing.unpack(words, layout, jnp, _apart)
 
 
 _pack: Callable[..., Any] = jax.jit(_pack_array, static_argnums=1)  # pyright: ignore[reportUnknownMemberType]

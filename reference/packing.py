@@ -13,7 +13,7 @@ from formats import Layout
 from formats.bit_layout import BitLayout, SplitLayout
 from formats.layout import AnyLayout
 from reference.array import packing as array_packing
-from reference.array.bit_layout import unsigned
+from reference.array.rewrite import together, unsigned
 
 
 @overload
@@ -43,7 +43,7 @@ def pack(codes: ArrayLike, layout: str | AnyLayout) -> Any:
     array = np.asarray(codes)
     check_codes(array, spec)
     refuse_codes(array, spec)
-    return array_packing.pack(array.astype(unsigned(spec.code_bits, np)), spec, np)
+    return array_packing.pack(array.astype(unsigned(spec.code_bits, np)), spec, np, together)
 
 
 def unpack(words: ArrayLike | Sequence[ArrayLike], layout: str | AnyLayout) -> NDArray[Any]:
@@ -58,8 +58,7 @@ def unpack(words: ArrayLike | Sequence[ArrayLike], layout: str | AnyLayout) -> N
     array([0, 1, 3, 1], dtype=uint8)
     """
     spec = formats.layout(layout)
-    codes: NDArray[Any] = array_packing.unpack(each_region(words, spec, _checked_words), spec, np)
-    return codes
+    return array_packing.unpack(each_region(words, spec, _checked_words), spec, np, together)
 
 
 def _checked_words(words: ArrayLike, spec: Layout | BitLayout) -> NDArray[Any]:

@@ -1,90 +1,77 @@
 """Bit layouts by transposition, once for NumPy and jax.numpy.
 
-A tile is a row of *elements* that are put in their order and then written one after the other, the first in the
-lowest bits. Where the bits of a code stay together an element is a code; else it is a single bit.
+A tile is a row of *elements* that are put in their order and then written one after the other. Where the bits of a
+code stay together an element is a code; else it is a single bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
-from math import lcm, prod
+from dataclasses import dataclass
+from math import prod
 
 from formats.bit_layout import BitLayout
 from reference.array.carrier import Array, Namespace
+from reference.array.rewrite import Apart, ones, rewrite
 
 
-def unsigned(bits: int, xp: Namespace) -> type:
-    """The narrowest unsigned integers that hold ``bits`` bits."""
-    return next(getattr(xp, f"uint{size}") for size in (8, 16, 32, 64) if bits <= size)
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the elements of a tile are put in order."""
+
+    #: bits of an element
+    width: int
+    sizes: tuple[int, ...]
+    order: tuple[int, ...]
+    backwards: tuple[int, ...]
+    #: the words of a tile come in falling order
+    falling: bool
+    #: the row of ordered elements is written from the highest bits down; then nothing is left to turn round
+    high_first: bool
 
 
-def ones(bits: int, xp: Namespace) -> Array:
-    """The largest number of ``bits`` bits, as the narrowest unsigned scalar."""
-    return unsigned(bits, xp)((1 << bits) - 1)
-
-
-def keeps_codes_whole(layout: BitLayout) -> bool:
-    """Whether the bits of a code stay together and in their order."""
+def plan(layout: BitLayout, *, bitwise: bool = False) -> Plan:
+    """By whole codes where the layout keeps their bits together in order, else by single bits, or if ``bitwise``."""
     count = len(layout.sizes)
     bits = tuple(range(count - len(layout.groups[-1]), count))
-    return layout.permutation[count - len(bits) :] == bits and not set(bits) & set(layout.backwards)
+    whole = layout.permutation[count - len(bits) :] == bits and not set(bits) & set(layout.backwards)
+    if bitwise or not whole:
+        return Plan(1, layout.sizes, layout.permutation, layout.backwards, layout.big_endian, False)
+    count -= len(bits)
+    turned = layout.backwards == tuple(range(count)) and (layout.big_endian or prod(layout.words) == 1)
+    backwards, falling = ((), False) if turned else (layout.backwards, layout.big_endian)
+    return Plan(layout.code_bits, layout.sizes[:count], layout.permutation[:count], backwards, falling, turned)
 
 
-def pack(codes: Array, layout: BitLayout, xp: Namespace, *, bitwise: bool) -> Array:
-    """Words of unsigned codes, by single bits or by whole codes; arguments are taken as checked."""
-    if layout.offset:
-        codes = (codes + layout.offset) & ones(layout.code_bits, xp)
-    tiles = _tiled(codes, layout.tile)
+def pack(codes: Array, layout: BitLayout, how: Plan, xp: Namespace, apart: Apart) -> Array:
+    """Words of unsigned codes; arguments are taken as checked."""
+    stored = (codes + layout.offset) & ones(layout.code_bits, xp) if layout.offset else codes
+    tiles = _tiled(stored, layout.tile)
     cells = tiles.shape[: len(codes.shape)]
-    if bitwise:
-        tiles = rewrite(tiles[..., None], layout.code_bits, 1, xp)
-    sizes, order, backwards = _elements(layout, bitwise)
-    ordered = tiles.reshape(*cells, *sizes).transpose(*range(len(cells)), *(len(cells) + axis for axis in order))
-    ordered = xp.flip(ordered, [len(cells) + axis for axis in backwards])
-    words = rewrite(ordered.reshape(*cells, prod(sizes)), 1 if bitwise else layout.code_bits, layout.word_bits, xp)
-    words = xp.flip(words, -1) if layout.big_endian else words
+    elements = rewrite(tiles.reshape(-1), layout.code_bits, how.width, xp, apart)
+    axes = range(len(cells))
+    ordered = elements.reshape(*cells, *how.sizes).transpose(*axes, *(len(cells) + axis for axis in how.order))
+    ordered = xp.flip(ordered, [len(cells) + axis for axis in how.backwards])
+    row = rewrite(ordered.reshape(-1), how.width, layout.word_bits, xp, apart, high_first=how.high_first)
+    words = row.reshape(*cells, prod(layout.words))
+    words = xp.flip(words, -1) if how.falling else words
     return _untiled(words.reshape(*cells, *layout.words), len(cells))
 
 
-def unpack(words: Array, layout: BitLayout, xp: Namespace, *, bitwise: bool) -> Array:
+def unpack(words: Array, layout: BitLayout, how: Plan, xp: Namespace, apart: Apart) -> Array:
     """Unsigned codes of unsigned words: the inverse of `pack`."""
     tiles = _tiled(words, layout.words)
     cells = tiles.shape[: len(words.shape)]
     row = tiles.reshape(*cells, prod(layout.words))
-    row = xp.flip(row, -1) if layout.big_endian else row
-    sizes, order, backwards = _elements(layout, bitwise)
-    ordered = rewrite(row, layout.word_bits, 1 if bitwise else layout.code_bits, xp)
-    ordered = xp.flip(ordered.reshape(*cells, *(sizes[axis] for axis in order)), [len(cells) + b for b in backwards])
-    back = sorted(range(len(order)), key=order.__getitem__)
-    tiles = ordered.transpose(*range(len(cells)), *(len(cells) + axis for axis in back))
-    if bitwise:
-        tiles = rewrite(tiles.reshape(*cells, prod(sizes)), 1, layout.code_bits, xp)
-    codes = _untiled(tiles.reshape(*cells, *layout.tile), len(cells))
+    row = xp.flip(row, -1) if how.falling else row
+    elements = rewrite(row.reshape(-1), layout.word_bits, how.width, xp, apart, high_first=how.high_first)
+    ordered = elements.reshape(*cells, *(how.sizes[axis] for axis in how.order))
+    ordered = xp.flip(ordered, [len(cells) + axis for axis in how.backwards])
+    back = sorted(range(len(how.order)), key=how.order.__getitem__)
+    elements = ordered.transpose(*range(len(cells)), *(len(cells) + axis for axis in back))
+    codes = rewrite(elements.reshape(-1), how.width, layout.code_bits, xp, apart)
+    codes = _untiled(codes.reshape(*cells, *layout.tile), len(cells))
     return (codes - layout.offset) & ones(layout.code_bits, xp) if layout.offset else codes
-
-
-def rewrite(numbers: Array, width: int, to: int, xp: Namespace) -> Array:
-    """A row (the last axis) of numbers of ``width`` bits as numbers of ``to`` bits, the first in the lowest bits.
-
-    As many as fill whole numbers of both widths are rewritten at a time.
-    """
-    bits = lcm(width, to)
-    *outer, length = numbers.shape
-    count = length * width // bits
-    rows = numbers.astype(unsigned(max(width, to), xp)).reshape(*outer, count, bits // width)
-    written: list[Array] = []
-    for low in range(0, bits, to):
-        ups = [(i, i * width - low) for i in range(bits // width) if -width < i * width - low < to]
-        parts = [rows[..., i] << up if up >= 0 else rows[..., i] >> -up for i, up in ups]
-        written.append(reduce(lambda a, b: a | b, parts).astype(unsigned(to, xp)) & ones(to, xp))
-    return xp.stack(written, axis=-1).reshape(*outer, count * (bits // to))
-
-
-def _elements(layout: BitLayout, bitwise: bool) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
-    """Sizes, order and backward axes of the elements: all axes for single bits, else those of whole codes."""
-    count = len(layout.sizes) - (0 if bitwise else len(layout.groups[-1]))
-    return layout.sizes[:count], layout.permutation[:count], layout.backwards
 
 
 def _tiled(array: Array, tile: Sequence[int]) -> Array:

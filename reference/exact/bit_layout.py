@@ -30,15 +30,20 @@ def _moves(shape: Sequence[int], layout: BitLayout) -> Iterator[tuple[int, int, 
     """For every bit: its code, its place in the code, its word, and its place in the word."""
     outer = tuple(shape[: len(shape) - len(layout.tile)])
     grid = tuple(n // t for n, t in zip(shape[len(outer) :], layout.tile, strict=True))
-    codes, words = (*outer, *shape[len(outer) :]), (*outer, *(g * w for g, w in zip(grid, layout.words, strict=True)))
-    within = [_target(bit, layout) for bit in range(prod(layout.tile) * layout.code_bits)]
+    codes, words = (*outer, *_times(grid, layout.tile)), (*outer, *_times(grid, layout.words))
+    first = (0,) * len(outer)
+    within: list[tuple[int, int, int, int]] = []
+    for source in range(prod(layout.tile) * layout.code_bits):
+        code, bit = divmod(source, layout.code_bits)
+        word, place = _target(source, layout)
+        here, there = (*first, *_coordinates(code, layout.tile)), (*first, *_coordinates(word, layout.words))
+        within.append((_number(here, codes), bit, _number(there, words), place))
     for batch in product(*map(range, outer)):
         for cell in product(*map(range, grid)):
-            for source, (word, place) in enumerate(within):
-                code, bit = divmod(source, layout.code_bits)
-                here = (*batch, *_inside(cell, code, layout.tile))
-                there = (*batch, *_inside(cell, word, layout.words))
-                yield _number(here, codes), bit, _number(there, words), place
+            here = _number((*batch, *_times(cell, layout.tile)), codes)
+            there = _number((*batch, *_times(cell, layout.words)), words)
+            for code, bit, word, place in within:
+                yield here + code, bit, there + word, place
 
 
 def _target(source: int, layout: BitLayout) -> tuple[int, int]:
@@ -54,9 +59,8 @@ def _target(source: int, layout: BitLayout) -> tuple[int, int]:
     return (prod(layout.words) - 1 - word if layout.big_endian else word), place
 
 
-def _inside(cell: Sequence[int], number: int, tile: Sequence[int]) -> list[int]:
-    inner = _coordinates(number, tile)
-    return [c * t + i for c, t, i in zip(cell, tile, inner, strict=True)]
+def _times(cell: Sequence[int], tile: Sequence[int]) -> tuple[int, ...]:
+    return tuple(c * t for c, t in zip(cell, tile, strict=True))
 
 
 def _coordinates(number: int, sizes: Sequence[int]) -> list[int]:

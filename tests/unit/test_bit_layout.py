@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import lcm, prod
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from formats.bit_layout import BitLayout, Field, SplitLayout
 from formats.layout import LAYOUTS, layout_names
 from reference import exact
 from reference.array import bit_layout
+from reference.array.rewrite import rewrite, together, unsigned
 
 NAMES = [name for name in layout_names() if name not in LAYOUTS]
 #: bits of different codes beside each other, more than one axis each way, an offset, and words from the top
@@ -108,10 +109,22 @@ def test_one_bit_of_a_code_is_one_bit_of_a_word(layout):
 
 @pytest.mark.parametrize("layout", SINGLE, ids=lambda layout: layout.name)
 def test_whole_codes_and_single_bits_give_the_same_words(layout):
-    codes = codes_for(layout, outer=(2,)).astype(bit_layout.unsigned(layout.code_bits, np))
+    codes = codes_for(layout, outer=(2,)).astype(unsigned(layout.code_bits, np))
     words = reference.pack(codes, layout)
-    np.testing.assert_array_equal(bit_layout.pack(codes, layout, np, bitwise=True), words)
-    np.testing.assert_array_equal(bit_layout.unpack(words, layout, np, bitwise=True), codes)
+    by_bits = bit_layout.plan(layout, bitwise=True)
+    np.testing.assert_array_equal(bit_layout.pack(codes, layout, by_bits, np, together), words)
+    np.testing.assert_array_equal(bit_layout.unpack(words, layout, by_bits, np, together), codes)
+
+
+def test_each_way_of_ordering_elements_is_taken():
+    """Whole codes from the low end and from the high one, turned by hand, and single bits."""
+    plans = {name: bit_layout.plan(formats.layout(name)) for name in ("6bit_high_first", "fp6_llm_4bit")}
+    assert plans["6bit_high_first"].high_first
+    assert not plans["6bit_high_first"].backwards
+    assert plans["fp6_llm_4bit"].backwards
+    assert not plans["fp6_llm_4bit"].high_first
+    assert (bit_layout.plan(WIDE).width, bit_layout.plan(INTERLEAVED).width) == (6, 1)
+    assert bit_layout.plan(INTERLEAVED).falling
 
 
 @by_name
@@ -128,6 +141,19 @@ def test_leading_axes_are_packed_alone(layout):
 def test_nothing_is_an_empty_array(layout):
     codes = codes_for(layout, outer=(0,), grid=1)
     np.testing.assert_array_equal(reference.unpack(reference.pack(codes, layout), layout), codes)
+
+
+@pytest.mark.parametrize("high_first", [False, True])
+@pytest.mark.parametrize("to", [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 64])
+def test_rows_of_every_width_are_rewritten(to, high_first):
+    for width in range(1, 33):
+        count = 2 * lcm(width, to) // width
+        row = np.random.default_rng(width).integers(0, 1 << width, count, dtype=np.uint32)
+        written = rewrite(row.astype(unsigned(width, np)), width, to, np, together, high_first=high_first)
+        order = slice(None, None, -1 if high_first else 1)
+        number = sum(value << width * i for i, value in enumerate(row[order].tolist()))
+        due = [number >> low & ((1 << to) - 1) for low in range(0, count * width, to)]
+        assert written.tolist() == due[order], width
 
 
 class TestRefused:
