@@ -94,22 +94,37 @@ def _dynamic_cuda(book: CodebookSpec) -> Thresholds:
 
 
 def _dynamic_cpu(book: CodebookSpec) -> Thresholds:
-    """A number is snapped to a grid, and takes the code nearest to the grid point (none lies midway between two)."""
+    """A number is snapped to a grid, whose point takes the code by binary32 midpoints, ties to the lower."""
     order = book.sorted_codes
     first: dict[int, int] = {}  # the code of the first grid index that is nearest to it; a later one takes its place
-    for low, high in itertools.pairwise(order):
-        middle = book.numerators[low] + book.numerators[high]
-        first[(middle + 2 * book.denominator) * _GRID // (4 * book.denominator) + 1] = high
+    for middle, high in zip(_midpoints(book, order), order[1:], strict=True):
+        first[_first_point_above(*middle)] = high
     return _thresholds(
         "bitsandbytes_dynamic_cpu",
         [_first_at(index) for index in first],
         [True] * len(first),
         [order[0], *first.values()],
-        "bitsandbytes 0.50.2 csrc/cpu_ops.cpp, CPU wheel: a table over the 65536 points 2i / 65535 - 1; measured",
+        "bitsandbytes csrc/cpu_ops.cpp build_quantize_lut, norm_to_lut_index; the CPU wheel 0.50.2 gives these codes",
     )
 
 
 _GRID = 65535
+
+
+def _first_point_above(top: int, bottom: int) -> int:
+    """The index of the first grid point above a ratio in [-1, 1)."""
+    index = (top + bottom) * _GRID // (2 * bottom)  # of the last exact point that is not above; rounding moves it by 1
+    return next(i for i in range(max(index - 1, 0), index + 3) if _above(_grid_point(i), (top, bottom)))
+
+
+def _grid_point(index: int) -> Ratio:
+    """``-1 + 2i / 65535``, each step in binary32."""
+    top, bottom = to_binary32(2 * index, _GRID)
+    return to_binary32(top - bottom, bottom)
+
+
+def _above(a: Ratio, b: Ratio) -> bool:
+    return a[0] * b[1] > b[0] * a[1]
 
 
 def _snapped(top: int, bottom: int) -> int:
