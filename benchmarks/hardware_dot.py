@@ -1,6 +1,6 @@
-"""Dot products on a real H100 against the golden models, every bit.
+"""Dot products on a real Hopper GPU against the golden models, every bit.
 
-    PYTHONPATH=. python benchmarks/hardware_dot.py --out benchmarks/records/h100_dot.json
+    PYTHONPATH=. python benchmarks/hardware_dot.py --out benchmarks/records/h200_dot.json
 
 1. Every Hopper instruction that `formats.accumulators()` lists, driven by hand: mma.sync and wgmma on random and
    adversarial operands, alone and in chains of four, against `kernels_ref.matmul` on the GPU, and a sample of at least
