@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,8 +20,8 @@ __all__ = ["Quantised", "groups", "quantised"]
 
 def groups(file: Contents) -> Iterator[Group]:
     """The quantised weights of a file. ``ValueError`` if tensors are missing, or a weight is stored twice."""
-    config = config_beside(file.path)
-    found = [group for owner in OWNERS for group in owner.groups(file, config)] + list(torchao.groups(file, config))
+    beside = functools.cache(lambda: config_beside(file.path))
+    found = [group for owner in OWNERS for group in owner.groups(file, beside)] + list(torchao.groups(file, beside))
     seen: set[str] = set()
     for group in found:
         doubly = group.name in file.tensors and group.name not in group.names

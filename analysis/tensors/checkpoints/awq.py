@@ -29,6 +29,7 @@ def read(group: Group) -> Quantised | Skipped:
     scales = group.array(".scales", tuple(FLOATS), 2)
     qzeros = group.array(".qzeros", ("I32",), 2)
     inputs, outputs, groups = qweight.shape[0], qweight.shape[1] * _PER_WORD, scales.shape[0]
+    group.need(scales.shape[1] == outputs, ".scales", f"has {scales.shape[1]} columns for {outputs} outputs")
     due = (groups, qweight.shape[1])
     group.need(qzeros.shape == due, ".qzeros", f"has shape {list(qzeros.shape)}, {list(due)} is due")
     group.need(inputs % groups == 0, ".scales", f"has {groups} groups, which do not divide {inputs} inputs")
@@ -44,8 +45,8 @@ def read(group: Group) -> Quantised | Skipped:
     return Quantised(name=group.name, blocks=blocks, shape=(outputs, inputs), dtypes=(dtype,), source=source)
 
 
-def is_awq(group: Group) -> bool:
-    """Whether the codes are packed along the outputs: then a word has those of eight scales."""
+def is_packed_along_outputs(group: Group) -> bool:
+    """Whether a word has the codes of eight scales."""
     words, scales = group.members[".qweight"].shape, group.members[".scales"].shape
     return len(words) == len(scales) == 2 and words[1] * _PER_WORD == scales[1]
 

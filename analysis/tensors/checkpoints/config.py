@@ -18,15 +18,14 @@ _PLACES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Statements about quantisation by key; ``files`` are those that were read, for messages."""
+    """Statements about quantisation by key."""
 
     statements: Mapping[str, Any]
-    files: tuple[str, ...]
 
     @property
     def origin(self) -> str:
-        """Which files were read, for people."""
-        return ", ".join(self.files) if self.files else f"none of {', '.join(name for name, _ in _PLACES)}"
+        """Which files were looked for, for people."""
+        return " or ".join(name for name, _ in _PLACES)
 
     def blocks(self) -> tuple[tuple[int, ...], ...]:
         """The extents of two-dimensional blocks that are stated: ``weight_block_size`` or ``block_structure``."""
@@ -49,16 +48,14 @@ def config_beside(path: Path) -> Config:
     The first that states a key counts. ``ValueError`` for a file that is no JSON object.
     """
     statements: dict[str, Any] = {}
-    files: list[str] = []
     for name, keys in _PLACES:
         if (file := path.parent / name).is_file():
-            files.append(name)
             content = _object(file)
             for key in keys:
                 part = content.get(key) if key else content
                 if isinstance(part, dict):
                     statements = {**cast(dict[str, Any], part), **statements}
-    return Config(statements=statements, files=tuple(files))
+    return Config(statements=statements)
 
 
 def _object(file: Path) -> dict[str, Any]:

@@ -44,10 +44,10 @@ def read(group: Group) -> Quantised | Skipped:
     if (layout := str(group.config.statements.get("checkpoint_format", GPTQ_V1.name))) not in _LESS:
         return group.skipped(f"GPTQ weights in the format {layout}, not one of {', '.join(_LESS)}")
     inputs = _inputs(group, bits)
-    columns = by_group(group, ".g_idx", groups, inputs) if ".g_idx" in group.members else None
-    weights = _down(codes(qweight), bits)[:inputs].T
+    size, columns = _by_group(group, groups, inputs)
+    weights = reference.unpack(codes(qweight), f"gptq_qweight_{bits}bit")[:inputs].T
     zeros = _zero_points(codes(qzeros), bits, _stored_less(group, layout))[:, :outputs].T
-    spec = _spec(group, bits, _group_size(group, groups, inputs))
+    spec = _spec(group, bits, size)
     blocks = BlockTensor(
         spec=spec, codes=weights if columns is None else weights[:, columns], scales=codes(scales).T, shifts=zeros
     )
@@ -80,22 +80,19 @@ def _inputs(group: Group, bits: int) -> int:
     return rows * 32 // bits
 
 
-def _group_size(group: Group, groups: int, inputs: int) -> int:
-    """Inputs of a group: those of group 0, or the equal parts of all of them."""
+def _by_group(group: Group, groups: int, inputs: int) -> tuple[int, NDArray[np.intp] | None]:
+    """Inputs of a group, and their order: by the index, or else equal parts of all inputs."""
     if ".g_idx" in group.members:
-        return int(np.count_nonzero(group.array(".g_idx", ("I32", "I64"), 1) == 0))
+        return by_group(group, ".g_idx", groups, inputs)
     group.need(inputs % groups == 0, ".scales", f"has {groups} groups, which do not divide {inputs} inputs")
-    return inputs // groups
+    return inputs // groups, None
 
 
 def _stored_less(group: Group, layout: str) -> int:
-    read = "says in which format zero points are stored"
-    group.need(bool(group.config.files), ".qzeros", f"cannot be read: {group.config.origin} beside the file {read}")
+    config = group.config
+    complaint = f"cannot be read without the format of zero points, which {config.origin} beside the file should state"
+    group.need(bool(config.statements), ".qzeros", complaint)
     return _LESS[layout]
-
-
-def _down(words: NDArray[Any], bits: int) -> NDArray[Any]:
-    return reference.unpack(words, f"gptq_qweight_{bits}bit")
 
 
 def _zero_points(words: NDArray[Any], bits: int, less: int) -> NDArray[Any]:

@@ -18,13 +18,14 @@ from analysis.tensors.tensor import Skipped, Tensor
 class Group:
     """The tensors that store the weight ``name``, by the ending that tells them apart.
 
-    ``config`` is what the files beside say about quantisation, ``attributes`` what the file's own metadata says.
+    ``beside`` reads what the files beside say about quantisation, when it is asked; ``attributes`` are what the file's
+    own metadata says.
     """
 
     name: str
     file: Contents
     members: Mapping[str, Stored]
-    config: Config
+    beside: Callable[[], Config]
     attributes: Mapping[str, Any]
     reader: Callable[[Group], Quantised | Skipped]
 
@@ -32,6 +33,11 @@ class Group:
     def names(self) -> tuple[str, ...]:
         """The names of the members."""
         return tuple(stored.name for stored in self.members.values())
+
+    @property
+    def config(self) -> Config:
+        """What the files beside say about quantisation. ``ValueError`` if they are damaged."""
+        return self.beside()
 
     def quantised(self) -> Quantised | Skipped:
         """The weight, or why it is not read. ``ValueError`` if its tensors contradict each other."""
@@ -90,20 +96,20 @@ class Owner:
     optional: tuple[str, ...] = ()
     reader: Callable[[Group], Quantised | Skipped]
 
-    def groups(self, file: Contents, config: Config) -> Iterator[Group]:
+    def groups(self, file: Contents, beside: Callable[[], Config]) -> Iterator[Group]:
         """The weights that the file stores in this way. ``ValueError`` if a required tensor is missing."""
         for name in file.tensors:
             prefix = name.removesuffix(self.anchor)
             carrier = file.tensors.get(prefix + self.carrier)
             if prefix != name and carrier is not None and carrier.dtype in self.carried:
-                yield self._group(prefix, file, config)
+                yield self._group(prefix, file, beside)
 
-    def _group(self, prefix: str, file: Contents, config: Config) -> Group:
+    def _group(self, prefix: str, file: Contents, beside: Callable[[], Config]) -> Group:
         for ending in self.required:
             if prefix + ending not in file.tensors:
                 raise ValueError(f"{file.path}: {prefix + self.anchor!r} has no {prefix + ending!r} beside it")
         endings = dict.fromkeys((self.anchor, self.carrier, *self.required, *self.optional))
         members = {ending: file.tensors[prefix + ending] for ending in endings if prefix + ending in file.tensors}
         return Group(
-            name=prefix + self.weight, file=file, members=members, config=config, attributes={}, reader=self.reader
+            name=prefix + self.weight, file=file, members=members, beside=beside, attributes={}, reader=self.reader
         )

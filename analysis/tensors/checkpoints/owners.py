@@ -10,8 +10,11 @@ from analysis.tensors.tensor import Skipped
 
 
 def _read_qweight(group: Group) -> Quantised | Skipped:
-    """GPTQ and AWQ give their tensors the same names; the axis that is packed tells them apart."""
-    return awq.read(group) if awq.is_awq(group) else gptq.read(group)
+    """GPTQ and AWQ name their tensors alike: what is packed tells them apart, or else what the files beside say."""
+    if awq.is_packed_along_outputs(group):
+        return awq.read(group)
+    stated = group.config.statements
+    return awq.read(group) if stated.get("quant_method") == "awq" or "w_bit" in stated else gptq.read(group)
 
 
 _QWEIGHT = Owner(

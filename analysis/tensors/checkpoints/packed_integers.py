@@ -38,7 +38,8 @@ def read(group: Group) -> Quantised | Skipped:
     fitting = [bits for bits in range(1, 9) if words.shape[1] == -(-shape[1] * bits // 32)]
     group.need(len(fitting) > 0, _PACKED, f"has {words.shape[1]} words for {shape[1]} inputs: not codes of 1..8 bits")
     if len(fitting) > 1 or fitting[0] not in _BITS:
-        return group.skipped(f"integers of {fitting} bits, not one of {', '.join(map(str, _BITS))}")
+        found = " or ".join(map(str, fitting))
+        return group.skipped(f"integers of {found} bits, not one of {', '.join(map(str, _BITS))}")
     bits = fitting[0]
     block, grid = covered(group, _SCALE, shape)
     columns = _columns(group, grid, shape)
@@ -67,7 +68,9 @@ def _columns(group: Group, grid: tuple[int, ...], shape: tuple[int, int]) -> NDA
     """The order of columns by group; -1 throughout says that there is none."""
     if _INDEX not in group.members or (group.array(_INDEX, ("I32", "I64"), 1) == -1).all():
         return None
-    return by_group(group, _INDEX, grid[1], shape[1])
+    size, order = by_group(group, _INDEX, grid[1], shape[1])
+    group.need(size * grid[1] == shape[1], _INDEX, f"has groups of {size}, which do not divide {shape[1]} inputs")
+    return order
 
 
 def _unpacked(words: NDArray[Any], bits: int, length: int) -> NDArray[Any]:

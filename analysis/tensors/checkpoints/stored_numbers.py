@@ -59,8 +59,8 @@ def covered(
     raise group.error(ending, complaint)
 
 
-def by_group(group: Group, ending: str, groups: int, columns: int) -> NDArray[np.intp] | None:
-    """The order of columns in which the groups of equal size follow each other; None if they do already.
+def by_group(group: Group, ending: str, groups: int, columns: int) -> tuple[int, NDArray[np.intp] | None]:
+    """Columns of a group, and the order of columns in which groups follow each other; None if they do already.
 
     The member assigns a group to each column. ``ValueError`` if the groups are not of one size; the last may be short.
     """
@@ -68,9 +68,11 @@ def by_group(group: Group, ending: str, groups: int, columns: int) -> NDArray[np
     group.need(index.size == columns, ending, f"has {index.size} entries for {columns} columns")
     inside = (index >= 0) & (index < groups)
     group.need(bool(inside.all()), ending, f"names group {index[~inside][:1]}, of {groups}")
+    size = int(np.count_nonzero(index == 0))
+    group.need(size > 0, ending, "has no column in group 0")
+    found = -(-columns // size)
+    group.need(found == groups, ending, f"has {found} groups of {size} columns, the scales {groups}")
     order = np.argsort(index, kind="stable")
-    size = int(np.count_nonzero(index == 0)) or columns
-    group.need(
-        bool((index[order] == np.arange(columns) // size).all()), ending, f"has groups of other sizes than {size}"
-    )
-    return None if bool((order == np.arange(columns)).all()) else order
+    even = bool((index[order] == np.arange(columns) // size).all())
+    group.need(even, ending, f"has groups of other sizes than the {size} of group 0")
+    return size, None if bool((order == np.arange(columns)).all()) else order

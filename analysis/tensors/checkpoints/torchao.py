@@ -12,7 +12,7 @@ nvfp4_tensor.py (dequantize).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -41,17 +41,17 @@ _MX = {
 }
 
 
-def groups(file: Contents, config: Config) -> Iterator[Group]:
+def groups(file: Contents, beside: Callable[[], Config]) -> Iterator[Group]:
     """The weights of the two kinds. ``ValueError`` if the metadata is no JSON or names tensors that are missing."""
     for name, text in file.metadata.items():
         kind = next((kind for kind in _READERS if f'"{kind}"' in text), None)
         if kind is not None and "." in name:
             attributes = _attributes(file, name, text)
             if attributes.get("_type") == kind:
-                yield _group(file, config, name, attributes)
+                yield _group(file, beside, name, attributes)
 
 
-def _group(file: Contents, config: Config, name: str, attributes: Mapping[str, Any]) -> Group:
+def _group(file: Contents, beside: Callable[[], Config], name: str, attributes: Mapping[str, Any]) -> Group:
     module, _, weight = name.rpartition(".")
     members = {
         ending: file.tensors[full]
@@ -62,7 +62,7 @@ def _group(file: Contents, config: Config, name: str, attributes: Mapping[str, A
         if ending not in members:
             raise ValueError(f"{file.path}: the metadata of {name!r} needs '{module}._{weight}_{ending}'")
     reader = _READERS[attributes["_type"]]
-    return Group(name=name, file=file, members=members, config=config, attributes=attributes, reader=reader)
+    return Group(name=name, file=file, members=members, beside=beside, attributes=attributes, reader=reader)
 
 
 def _attributes(file: Contents, name: str, text: str) -> dict[str, Any]:
