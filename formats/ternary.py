@@ -255,7 +255,8 @@ BITNET_TOKENS_CODE_BFLOAT16 = TokenQuantizer(
     greatest=127,
     floor=Fraction(1, 100_000),
     arithmetic=Arithmetic.BFLOAT16,
-    source=_MODEL + "on bfloat16 input, each step rounded to bfloat16 as eager execution does (unverified by execution)",
+    source=_MODEL
+    + "on bfloat16 input, each step rounded to bfloat16 as eager execution does (unverified by execution)",
 )
 TOKEN_QUANTIZERS = {
     known.name: known for known in (BITNET_TOKENS_PAPER, BITNET_TOKENS_CODE, BITNET_TOKENS_CODE_BFLOAT16)

@@ -105,8 +105,10 @@ def _from_ordered(ordered: Array, xp: Namespace) -> Array:
 
 
 def _less(a: Array, b: Array | int, xp: Namespace) -> Array:
-    zero_a, zero_b = (_ordered(xp.asarray(part, dtype=xp.uint32), xp) for part in (a, b))
-    return zero_a < zero_b
+    """Whether ``a < b``; zeros are equal."""
+    x, y = (xp.asarray(part, dtype=xp.uint32) for part in (a, b))
+    x, y = (xp.where(part == xp.uint32(binary32.SIGN), xp.uint32(0), part) for part in (x, y))
+    return _ordered(x, xp) < _ordered(y, xp)
 
 
 def _pattern(integer: int) -> int:

@@ -41,7 +41,7 @@ def scan_numpy(body: Callable[[Any, Array], tuple[Any, Any]], state: Any, items:
 
 
 def mean(bits: Array, factor: Fraction, xp: Namespace, scan: Scan) -> Array:
-    """``factor * mean(x)`` over the last axis as a binary32 pattern; ``bits``: patterns of finite numbers."""
+    """The mean over the last axis, times ``factor``, as a binary32 pattern; ``bits``: patterns of finite numbers."""
     return _signed(bits, factor.numerator, bits.shape[-1] * factor.denominator, xp, scan)
 
 
@@ -86,8 +86,10 @@ def _sum(magnitude: Array, xp: Namespace, scan: Scan) -> Array:
         sums = np.stack([_sum_limb_numpy(index, place, parts) for index in range(_LIMBS)])
     else:
         index = xp.arange(_LIMBS).reshape(_LIMBS, *[1] * padded.ndim)
-        sums = sum(xp.where(place == index - i, part, xp.uint32(0)) for i, part in enumerate(parts))
-        sums = sums.sum(axis=-1, dtype=xp.uint32)
+        chosen = xp.zeros((_LIMBS, *padded.shape), xp.uint32)
+        for i, part in enumerate(parts):
+            chosen = xp.where(place == index - i, part, chosen)
+        sums = chosen.sum(axis=-1, dtype=xp.uint32)
     return _carried(_carried(sums, scan).sum(axis=-1, dtype=xp.uint32), scan)
 
 
