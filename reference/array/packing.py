@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 
 from formats import Layout
 from formats.bit_layout import BitLayout, Field, SplitLayout
@@ -92,13 +92,25 @@ def _summed(codes: Array, *, layout: Layout, xp: Namespace) -> Array:
 
 
 def _divided(words: Array, *, layout: Layout, xp: Namespace) -> Array:
-    """Codes, a row for each byte: its digits side by side in 16 bits, and from there one to a column."""
-    rest, beside = words.astype(xp.uint16), xp.zeros(words.shape, xp.uint16)
+    """Codes, a row for each byte: its digits side by side in one number, and from there one to a column."""
+    factor, shift = _reciprocal(layout.radix)
+    rest = words.astype(unsigned(max(16, (255 * factor).bit_length()), xp))
+    beside = xp.zeros_like(rest)
     steps = range(layout.per_byte)
     for place in reversed(steps) if layout.big_endian else steps:
-        quotient = rest // layout.radix
+        quotient = rest * factor >> shift
         beside = beside | (rest - quotient * layout.radix) << place * _digit_bits(layout)
         rest = quotient
-    column = xp.arange(layout.per_byte, dtype=xp.uint16)
+    column = xp.arange(layout.per_byte, dtype=rest.dtype)
     digits = (beside[:, None] >> column * _digit_bits(layout)) & ones(_digit_bits(layout), xp)
     return _codes_of_digits(digits.astype(xp.uint8), layout)
+
+
+@cache
+def _reciprocal(radix: int) -> tuple[int, int]:
+    """``(factor, shift)`` such that ``byte * factor >> shift`` is ``byte // radix`` for every byte."""
+    for shift in range(8, 17):
+        factor = -(-(1 << shift) // radix)
+        if all(byte * factor >> shift == byte // radix for byte in range(256)):
+            return factor, shift
+    raise AssertionError(radix)
