@@ -70,8 +70,19 @@ class BlockRule:
     nan_in_block: NonFinite = NonFinite.REFUSE
     infinity_in_block: NonFinite = NonFinite.REFUSE
     nan: NanRule | None = None
+    #: the name of the only element format that the rule is for: thresholds say nothing of others
+    element: str | None = None
     #: where the facts come from
     source: str
+
+    def __post_init__(self) -> None:
+        if isinstance(self.rounding, Thresholds) and self.element is None:
+            raise ValueError(f"BlockRule {self.name!r}: thresholds need element=, the name of the format they are for")
+
+    def refuse_element(self, name: str) -> None:
+        """``ValueError`` for an element format that the rule is not for."""
+        if self.element not in (None, name):
+            raise ValueError(f"rule {self.name!r} is for elements in {self.element}, not in {name}")
 
 
 #: `Significand.LOG2_IN_BINARY32`: how many binary32 numbers below ``2^k``, in units of ``2^(k - 24)``, have a logarithm

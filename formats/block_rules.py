@@ -16,6 +16,7 @@ _EVEN, _DOWN, _UP = Rounding.NEAREST_TIES_TO_EVEN, Rounding.TOWARD_NEGATIVE, Rou
 _ABSMAX, _X, _SCALE, _SECOND, _LARGEST = Given.ABSMAX, Given.X, Given.SCALE, Given.SECOND, Given.LARGEST
 _LARGEST_BINARY32 = float.fromhex("0x1.fffffep127")
 _TENTH_OF_A_THOUSANDTH = float.fromhex("0x1.a36e2ep-14")  # 1e-4 as binary32 has it
+_E2M1 = "float4_e2m1fn"
 _MODELOPT = "NVIDIA ModelOpt 0.47.0, torch/quantization/qtensor"
 _TORCHAO = "torchao/prototype/mx_formats of pytorch/ao"
 
@@ -28,7 +29,7 @@ FLOOR = BlockRule(
 MODELOPT_NVFP4 = BlockRule(
     name="modelopt_nvfp4_5a4242f", second=div(Given.TENSOR_ABSMAX, 2688), zero_second=1.0,
     scale=div(_ABSMAX, mul(6, _SECOND)), zero_scale=1.0, scale_rounding=_EVEN,
-    quotient=div(_X, mul(_SCALE, _SECOND)), rounding=E2M1_EVEN,
+    quotient=div(_X, mul(_SCALE, _SECOND)), rounding=E2M1_EVEN, element=_E2M1,
     source="NVIDIA ModelOpt at commit 5a4242f, torch/quantization/qtensor/nvfp4_tensor.py: scales may become 0 there",
 )  # fmt: skip
 _NVFP4_SCALE_OF_TE = minimum(mul(_ABSMAX, mul(_SECOND, div(1, 6))), _LARGEST_BINARY32)
@@ -54,7 +55,7 @@ _ALL = (
     ),
     replace(
         FLOOR, name="modelopt_mxfp4", scale=div(_ABSMAX, _LARGEST), below_emax=False, scale_rounding=_UP,
-        rounding=E2M1_TOWARD_ZERO, nan_in_block=NonFinite.REFUSE, infinity_in_block=NonFinite.REFUSE,
+        rounding=E2M1_TOWARD_ZERO, element=_E2M1, nan_in_block=NonFinite.REFUSE, infinity_in_block=NonFinite.REFUSE,
         source=f"{_MODELOPT}/mxfp4_tensor.py; its float logarithm is taken as exact",
     ),
     replace(
@@ -66,7 +67,8 @@ _ALL = (
         name="transformer_engine_nvfp4",
         second=minimum(div(2688, Given.TENSOR_ABSMAX), _LARGEST_BINARY32), zero_second=1.0,
         scale=_NVFP4_SCALE_OF_TE, scale_rounding=_EVEN,
-        quotient=mul(_X, minimum(div(1, mul(_SCALE, div(1, _SECOND))), _LARGEST_BINARY32)), rounding=E2M1_EVEN,
+        quotient=mul(_X, minimum(div(1, mul(_SCALE, div(1, _SECOND))), _LARGEST_BINARY32)),
+        rounding=E2M1_EVEN, element=_E2M1,
         source="TransformerEngine, common/cast/nvfp4/core_nvfp4.cuh; for the format nvfp4_divisor; that -0 becomes +0"
         " is read from its code, unverified",
     ),
@@ -117,12 +119,13 @@ _ALL = (
     ),
     BlockRule(
         name="bitsandbytes_nf4", scale=_ABSMAX, scale_rounding=_EVEN, quotient=mul(_X, div(1, _SCALE)),
-        zero_scale=1.0, rounding=decision("bitsandbytes_nf4", codebook("nf4")),
+        zero_scale=1.0, rounding=decision("bitsandbytes_nf4", codebook("nf4")), element="nf4",
         source="bitsandbytes, csrc/kernels.cu; a block of zeros is ours",
     ),
     BlockRule(
         name="bitsandbytes_fp4", scale=_ABSMAX, scale_rounding=_EVEN, quotient=mul(_X, div(1, _SCALE)),
         zero_scale=1.0, rounding=decision("bitsandbytes_fp4_cuda", codebook("bitsandbytes_fp4")),
+        element="bitsandbytes_fp4",
         source="bitsandbytes, csrc/kernels.cu; a block of zeros is ours",
     ),
 )  # fmt: skip

@@ -76,7 +76,7 @@ def quantize_blocks(
     values = np.asarray(x)
     check_input(values, made.spec, ragged)
     refuse_special(values, made)
-    drawn = _random_bits(random_bits, made, values.shape)
+    drawn = check_random(random_bits, made, values.shape)
     coded = array_block.quantize(values.astype(np.float32), made, NumpyExecutor(), drawn)
     refuse_undefined(coded, made)
     return BlockTensor(spec=made.spec, codes=coded.codes, scales=coded.scales, second=coded.second, shifts=coded.shifts)
@@ -96,10 +96,7 @@ def dequantize_blocks(tensor: BlockTensor, dtype: str = "float32") -> Floats:
     check_tensor(tensor)
     block_value.refuse_wide(tensor.spec)
     arrays = [None if part is None else np.asarray(part) for part in _parts(tensor)]
-    _refuse_codes(arrays[0], tensor.spec.element)
-    _refuse_codes(arrays[1], tensor.spec.scale.format)
-    if tensor.spec.shift is not None:
-        _refuse_codes(arrays[3], tensor.spec.shift.format)
+    refuse_missing_codes(tensor)
     return block_value.dequantize(Parts(*arrays), tensor.spec, dtype)  # pyright: ignore[reportArgumentType]
 
 
@@ -152,7 +149,8 @@ def _first(bad: NDArray[np.bool_]) -> list[int]:
     return [int(i) for i in np.argwhere(bad)[0]]
 
 
-def _random_bits(random_bits: ArrayLike | None, made: BlockRequest, shape: tuple[int, ...]) -> NDArray[Any] | None:
+def check_random(random_bits: ArrayLike | None, made: BlockRequest, shape: tuple[int, ...]) -> NDArray[Any] | None:
+    """Random bits in the shape of the tensor, where the rule draws any."""
     if isinstance(made.element, Conversion) and made.element.rounding.is_stochastic:
         bits = None if random_bits is None else np.asarray(random_bits)
         return check_random_bits(bits, made.element.random_bit_count, shape)
@@ -189,9 +187,16 @@ def _second_shape(level: Level, counts: tuple[int, ...]) -> tuple[int, ...] | No
     return () if level.per is None else block_grid.grid(counts, (level.per,))
 
 
-def _refuse_codes(codes: NDArray[Any] | None, spec: Coding) -> None:
-    """``ValueError`` naming the first code that does not exist."""
-    assert codes is not None  # checked by `check_tensor`
+def refuse_missing_codes(tensor: BlockTensor) -> None:
+    """``ValueError`` naming the first code of a tensor that does not exist in its format."""
+    spec = tensor.spec
+    _refuse_codes(np.asarray(tensor.codes), spec.element)
+    _refuse_codes(np.asarray(tensor.scales), spec.scale.format)
+    if spec.shift is not None:
+        _refuse_codes(np.asarray(tensor.shifts), spec.shift.format)
+
+
+def _refuse_codes(codes: NDArray[Any], spec: Coding) -> None:
     if codes.dtype.kind not in "iu":
         raise TypeError(f"codes must be integers, not {codes.dtype.name}; view a narrow dtype as uint8 first")
     if not isinstance(spec, CodebookSpec):

@@ -48,6 +48,7 @@ def block_request(
     'toward_negative'
     """
     spec, how = block(block_format), block_rule(rule)
+    how.refuse_element(spec.element.name)
     _check_levels(spec, how)
     _check_expressions(how)
     made = BlockRequest(spec=spec, rule=how, element=_element(spec, how, random_bit_count), scale=_scale(spec, how))

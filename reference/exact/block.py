@@ -68,6 +68,7 @@ def quantize_block(
     >>> made.codes, made.scale
     ([7, 8], 127)
     """
+    rule.refuse_element(spec.element.name)
     special = _special(x, rule)
     given = {**_extremes(x), **_facts(spec)}
     if second is not None:

@@ -1,0 +1,132 @@
+"""Block formats and rules of one's own: zero points, offsets, two levels, random bits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from block_cases import X, assert_judged, exact, judged_values, quantized
+
+import formats
+import reference
+from formats import Rounding
+from formats.block import BlockSpec, Form, Level, Shift
+from formats.block_rules import block_rule
+from formats.steps import Given, div, mul, sub
+from reference.blocks import BlockTensor, dequantize_blocks, quantize_blocks
+from reference.exact.block import quantize_block
+
+
+class TestGenericGroups:
+    """Formats and rules of one's own: what the records can say, every executor does."""
+
+    def spec(self, **changes):
+        fields = {"name": "own", "element": formats.get("uint4"), "block": (16,), "source": "a test"}
+        return BlockSpec(**{**fields, "scale": Level(format=formats.get("float16")), **changes})
+
+    @pytest.mark.parametrize("zero", ["uint4", "float16", "bfloat16"])
+    @pytest.mark.parametrize("seed", range(4))
+    def test_zero_points_in_integer_and_float(self, zero, seed):
+        x = (np.random.default_rng(seed).standard_normal((4, 16)) + 0.3 * seed).astype(np.float32)
+        spec = self.spec(shift=Level(format=formats.get(zero)), shift_kind=Shift.ZERO_POINT)
+        tensor = quantized(x, spec, "minmax_zero_point")
+        back = dequantize_blocks(tensor, "float64")
+        assert [exact(v) for v in back.reshape(-1)] == judged_values(tensor).reshape(-1).tolist()
+        steps = reference.decode(tensor.scales, "float16")
+        assert (np.abs(back - x) <= steps * 1.01).all()
+
+    @pytest.mark.parametrize("kind", [Shift.OFFSET, Shift.SUBTRACTED])
+    @pytest.mark.parametrize("offset", ["float16", "bfloat16", formats.FLOAT32])
+    def test_offsets(self, kind, offset):
+        rule = block_rule("minmax_offset")
+        if kind is Shift.SUBTRACTED:
+            rule = replace(rule, name="subtracted", shift=sub(0, Given.LOW))
+        spec = self.spec(shift=Level(format=formats.get(offset)), shift_kind=kind)
+        x = np.random.default_rng(3).standard_normal((6, 16)).astype(np.float32)
+        x[1] *= np.float32(2.0**-40)
+        x[2, 0] = 2.0**-60  # the difference to the least element does not fit binary32
+        tensor = quantized(x, spec, rule)
+        back = dequantize_blocks(tensor)
+        for value, due in zip(back.reshape(-1), judged_values(tensor).reshape(-1), strict=True):
+            code = reference.exact.encode(due, formats.FLOAT32, rounding="nearest_ties_to_even", saturation="sat_none")
+            assert exact(value) == reference.exact.decode(code, formats.FLOAT32)
+
+    @pytest.mark.parametrize("form", Form)
+    def test_second_level_numbers_for_some_blocks(self, form):
+        """Integer scales under a float16 number for four blocks each, in a row of ten."""
+        level = Level(format=formats.get("uint8"), second=formats.get("float16"), per=4, form=form)
+        spec = self.spec(element=formats.get("int4"), block=(8,), scale=level)
+        share = div(Given.TENSOR_ABSMAX, 7 * 255)
+        rule = replace(
+            block_rule("absmax"),
+            name="two_levels",
+            second=share if form is Form.MULTIPLIER else div(7 * 255, Given.TENSOR_ABSMAX),
+            zero_second=1.0,
+            scale=div(div(Given.ABSMAX, 7), Given.SECOND)
+            if form is Form.MULTIPLIER
+            else mul(div(Given.ABSMAX, 7), Given.SECOND),
+            quotient=div(Given.X, mul(Given.SCALE, Given.SECOND))
+            if form is Form.MULTIPLIER
+            else div(mul(Given.X, Given.SECOND), Given.SCALE),
+        )
+        x = np.random.default_rng(4).standard_normal((3, 80)).astype(np.float32)
+        x[:, 32:64] *= 100
+        tensor = quantize_blocks(x, spec, rule=rule, ragged="short")
+        assert (tensor.scales.shape, tensor.second.shape) == ((3, 10), (3, 3))
+        for row in range(3):
+            for shared in range(3):
+                part = slice(shared * 32, shared * 32 + 32)
+                alone = quantize_blocks(x[row, part], replace(spec, scale=replace(level, per=None)), rule=rule)
+                assert alone.second == tensor.second[row, shared]
+                np.testing.assert_array_equal(alone.codes, tensor.codes[row, part])
+                assert_judged(alone, x[row, part], rule)
+                np.testing.assert_array_equal(dequantize_blocks(alone), dequantize_blocks(tensor)[row, part])
+
+    def test_two_levels_of_scale_and_of_shift(self):
+        """The values of a k-quant: ``d * sc * q - dmin * m``."""
+        level = Level(format=formats.get("uint8"), second=formats.get("float16"), per=2)
+        spec = self.spec(block=(2,), scale=level, shift=level, shift_kind=Shift.SUBTRACTED)
+        tensor = BlockTensor(
+            spec=spec,
+            codes=np.array([1, 15, 7, 3]),
+            scales=np.array([63, 2]),
+            second=np.float32([0.5]),
+            shifts=np.array([9, 0]),
+            shift_second=np.float32([0.25]),
+        )
+        assert dequantize_blocks(tensor).tolist() == [31.5 - 2.25, 472.5 - 2.25, 7, 3]
+
+    def test_float_elements_under_float_scales(self):
+        for element in ("float8_e5m2", "float6_e3m2fn", "int8", "float8_e4m3fn"):
+            for scale in ("bfloat16", "float8_e5m2", "float7_ue4m3fn", formats.FLOAT32):
+                spec = self.spec(element=formats.get(element), scale=Level(format=formats.get(scale)))
+                x = (np.random.default_rng(5).standard_normal((2, 16)) * 0.01).astype(np.float32)
+                quantized(x, spec, "absmax")
+
+    def test_stochastic_rounding(self):
+        rng = np.random.default_rng(6)
+        x = rng.standard_normal((4, 32)).astype(np.float32)
+        bits = rng.integers(0, 1 << 8, x.shape)
+        for mode in (m for m in Rounding if m.is_stochastic):
+            for fmt, name in (("mxfp4", "floor"), ("int8_g32", "absmax"), ("uint4_g32_offset", "minmax_offset")):
+                rule = replace(block_rule(name), rounding=mode)
+                tensor = quantize_blocks(x, fmt, rule=rule, random_bits=bits, random_bit_count=8)
+                for row in range(4):
+                    made = quantize_block(
+                        [exact(v) for v in x[row]],
+                        tensor.spec,
+                        rule,
+                        random_bits=bits[row].tolist(),
+                        random_bit_count=8,
+                    )
+                    assert made.codes == tensor.codes[row].tolist()
+
+    def test_random_bits_are_asked_for_and_refused(self):
+        rule = replace(block_rule("floor"), rounding=Rounding.STOCHASTIC_A)
+        with pytest.raises(TypeError, match="needs random_bits and random_bit_count"):
+            quantize_blocks(X, "mxfp4", rule=rule)
+        with pytest.raises(TypeError, match="a stochastic rounding needs random_bits"):
+            quantize_blocks(X, "mxfp4", rule=rule, random_bit_count=8)
+        with pytest.raises(ValueError, match="random_bits mean nothing for rule 'floor'"):
+            quantize_blocks(X, "mxfp4", rule="floor", random_bits=np.zeros(32, np.int32))
