@@ -198,11 +198,7 @@ _ALL = (
         scales=_field((0, 8, ())), codes=_field(_nibbles(1)),
     ),
     GgufType(
-        name="NVFP4", number=40, nbytes=36,
-        spec=_spec(
-            "NVFP4", DOUBLED_E2M1, 16,
-            Level(format=HALVED_E4M3),  # pyright: ignore[reportArgumentType] (no other scale is a table)
-        ),
+        name="NVFP4", number=40, nbytes=36, spec=_spec("NVFP4", DOUBLED_E2M1, 16, Level(format=HALVED_E4M3)),
         scales=_field((0, 8, ((4, 8),))), codes=_field(_nibbles(4, bytes_=8, times=4)),
     ),
 )  # fmt: skip

@@ -10,7 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from formats.gguf import GgufType
 from formats.gguf_types import gguf_type
+from formats.results import FLOAT16
 from reference.array import gguf as array_gguf
+from reference.blocks import BlockTensor
+from reference.codec import decode
 
 #: elements that are worked on at a time, so that what is between bytes and values stays in the cache
 _CHUNK = 1 << 15
@@ -32,6 +35,18 @@ def unpack_gguf(data: ArrayLike, kind: str | GgufType) -> dict[str, NDArray[np.u
     check_data(array, spec)
     blocks = array.reshape(-1, spec.nbytes)
     return {name: rows(array_gguf.codes(blocks, field, np), array, spec) for name, field in spec.fields}
+
+
+def gguf_tensor(data: ArrayLike, kind: str | GgufType) -> BlockTensor:
+    """The blocks of a tensor as `reference.BlockTensor`: what `unpack_gguf` gives, the second level as its values.
+
+    >>> gguf_tensor(np.zeros((2, 288), np.uint8), "Q4_K")
+    BlockTensor('gguf_q4_k', shape=(2, 512), grid=(2, 16))
+    """
+    spec = gguf_type(kind)
+    codes = unpack_gguf(data, spec)
+    second = {name: decode(codes.pop(name), FLOAT16) for name in ("second", "shift_second") if name in codes}
+    return BlockTensor(spec=spec.spec, **codes, **second)
 
 
 def pack_gguf(codes: Mapping[str, ArrayLike], kind: str | GgufType) -> NDArray[np.uint8]:

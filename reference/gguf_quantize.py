@@ -108,7 +108,7 @@ def _carried() -> NDArray[np.int32]:
     """By exponent field, the least fraction field for which the logarithm rounds to the next integer.
 
     Where neighbours below that integer differ by ``2 h``, those are the ``1 - u 2^-24`` above ``2^-h``; ``1 - 2^-h``
-    is ``-expm1(-h ln 2)``, at least 10^-3 of a ``2^-24`` away from any of them.
+    is ``-expm1(-h ln 2)``, no nearer to any ``u 2^-24`` than 0.09 of one.
     """
     fields = np.arange(256)
     integer = fields - 126.0

@@ -1,4 +1,6 @@
-"""GGUF, versions 2 and 3: types and dequantisation from the ``gguf`` package, the walk with every length checked.
+"""GGUF, versions 2 and 3: block types and their values are the project's, the walk has every length checked.
+
+What `formats.gguf_types` does not have, but the ``gguf`` package can dequantise, the package does.
 
 The package's own reader loops over the counts that a file declares, so that forty hostile bytes can keep it busy for
 years; it also hands out tensors that overlap. Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
@@ -9,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,12 @@ import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType, dequantize
 from numpy.typing import NDArray
 
+from analysis.tensors import gguf_values
 from analysis.tensors.cursor import Cursor
 from analysis.tensors.tensor import Skipped, Tensor, Wanted
+from formats.gguf_types import GGUF_TYPES
+from reference.blocks import BlockTensor
+from reference.gguf import gguf_tensor
 
 _MAX_DIMENSIONS = 4
 _FLOATS = {"F16": np.float16, "BF16": ml_dtypes.bfloat16, "F32": np.float32, "F64": np.float64}
@@ -52,8 +59,43 @@ def read(path: Path, wanted: Wanted) -> Iterator[Tensor | Skipped]:
 
     ``ValueError`` if the file is of another version, ends early or contradicts itself.
     """
+    for cursor, info in _found(path, wanted):
+        yield _entry(cursor, info)
+
+
+def block_tensors(path: str | Path, *, names: str | None = None) -> dict[str, BlockTensor]:
+    """The quantised tensors of a GGUF file by name: codes, scales and what else their types have, not dequantised.
+
+    Only types of `formats.gguf_types` are listed. ``names`` is a glob (``fnmatch``, case counts). Raises ``ValueError``
+    as `analysis.tensors.load` does.
+
+    >>> import gguf, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> writer = gguf.GGUFWriter(f"{folder.name}/model.gguf", "demo")
+    >>> writer.add_tensor("up", np.zeros((2, 68), np.uint8), raw_dtype=GGMLQuantizationType.Q8_0)
+    >>> for step in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file):
+    ...     step()
+    >>> writer.close()
+    >>> block_tensors(f"{folder.name}/model.gguf")
+    {'up': BlockTensor('gguf_q8_0', shape=(2, 64), grid=(2, 2))}
+    >>> folder.cleanup()
+    """
+
+    def wanted(name: str) -> bool:
+        return names is None or fnmatchcase(name, names)
+
+    return {
+        info.name: gguf_tensor(cursor.array(np.uint8, info.stored_shape), info.kind.name)
+        for cursor, info in _found(Path(path), wanted)
+        if info.kind.name in GGUF_TYPES
+    }
+
+
+def _found(path: Path, wanted: Wanted) -> Iterator[tuple[Cursor, _Info]]:
+    """The wanted entries of the table, each with a cursor at its data."""
     cursor = Cursor(path)
-    cursor.skip(4)  # the magic
+    if cursor.take(4) != b"GGUF":
+        raise ValueError(f"{path} is no GGUF file")
     if (version := cursor.unsigned(4)) not in (2, 3):
         raise ValueError(f"{path} is GGUF version {version:#x}; accepted: 2, 3, little-endian")
     tensor_count, pair_count = cursor.unsigned(8), cursor.unsigned(8)
@@ -67,7 +109,7 @@ def read(path: Path, wanted: Wanted) -> Iterator[Tensor | Skipped]:
     for info in table:
         if wanted(info.name):
             cursor.offset = start + info.offset
-            yield _entry(cursor, info)
+            yield cursor, info
 
 
 def _metadata(cursor: Cursor, count: int) -> int:
@@ -155,5 +197,7 @@ def _entry(cursor: Cursor, info: _Info) -> Tensor | Skipped:
 
 
 def _dequantised(stored: NDArray[np.uint8], kind: GGMLQuantizationType) -> NDArray[Any]:
+    if known := GGUF_TYPES.get(kind.name):
+        return gguf_values.values(stored, known)
     with np.errstate(all="ignore"):  # a scale may be infinite or NaN
         return dequantize(stored, kind)

@@ -73,11 +73,11 @@ def values(blocks: Array, kind: GgufType, xp: Namespace) -> tuple[Array, Array]:
     is_plain = spec.shift is None and spec.scale.second is None
     if is_plain and spec.element.bits + spec.scale.format.bits <= _PAIR_BITS:
         pairs = found["scales"].astype(xp.uint16)[:, :, None] << spec.element.bits
-        grouped = found["codes"].reshape(len(blocks), -1, spec.size)
+        grouped = found["codes"].reshape(len(blocks), kind.elements // spec.size, spec.size)
         table = xp.asarray(pair_table(spec.element, spec.scale.format))
         return _look_up(table, pairs | grouped, xp).reshape(len(blocks), kind.elements), xp.zeros(0, xp.float32)
     scale = _level(found["scales"], found.get("second"), spec.scale, xp)
-    numbers = _numbers(found["codes"], spec.element, xp).reshape(len(blocks), -1, spec.size)
+    numbers = _numbers(found["codes"], spec.element, xp).reshape(len(blocks), kind.elements // spec.size, spec.size)
     out = numbers * scale[:, :, None]
     if spec.shift is None:
         return out.reshape(len(blocks), kind.elements), scale

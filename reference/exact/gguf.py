@@ -30,15 +30,16 @@ def unpack_gguf(block: Sequence[int], kind: str | GgufType) -> dict[str, list[in
     if len(block) != spec.nbytes:
         raise ValueError(f"a block of {spec.name} has {spec.nbytes} bytes, not {len(block)}")
     number = int.from_bytes(bytes(block), "little")
-    return {name: [_code(number, field, index) for index in range(field.count)] for name, field in spec.fields}
+    return {name: _codes(number, field) for name, field in spec.fields}
 
 
-def _code(number: int, field: BitField, index: int) -> int:
-    code, width = 0, 0
+def _codes(number: int, field: BitField) -> list[int]:
+    codes, width = [0] * field.count, 0
     for run in field.runs:
-        code += ((number >> run.places[index]) % 2**run.width) * 2**width
+        for index, place in enumerate(run.places):
+            codes[index] += (number >> place) % 2**run.width * 2**width
         width += run.width
-    return (code + 2 ** (width - 1)) % 2**width if field.offset_binary else code
+    return [(code + 2 ** (width - 1)) % 2**width for code in codes] if field.offset_binary else codes
 
 
 def dequantize_gguf(block: Sequence[int], kind: str | GgufType) -> list[Value]:

@@ -116,7 +116,8 @@ def test_gguf_quantised_types_are_dequantised_or_listed(tmp_path, kind):
         return
     (tensor,) = loaded
     assert (tensor.values.dtype, tensor.values.shape) == (np.float32, shape)
-    assert tensor.values.tobytes() == due.tobytes()
+    np.testing.assert_array_equal(np.isnan(tensor.values), np.isnan(due))  # which NaN is the project's own choice
+    assert tensor.values[~np.isnan(due)].tobytes() == due[~np.isnan(due)].tobytes()
     assert tensor.source == f"{path}: dequantised from {kind.name}"
 
 

@@ -1,0 +1,29 @@
+"""Values of the blocks of GGUF tensors, fast: compiled code for chunks of one size, the golden model for less."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formats.gguf import GgufType
+from kernels_ref.gguf import dequantize_gguf as compiled
+from reference.gguf import dequantize_gguf
+
+#: elements of a chunk: one shape is compiled for each type, and a chunk stays in the cache
+CHUNK = 1 << 18
+
+
+def values(data: NDArray[np.uint8], kind: GgufType) -> NDArray[np.float32]:
+    """`reference.dequantize_gguf`: same arguments, same bits.
+
+    >>> from formats.gguf_types import gguf_type
+    >>> values(np.uint8([0, 0x38, 0x2F, *range(15)]), gguf_type("Q4_0"))[:3]
+    array([ 3.5, -4. , -3.5], dtype=float32)
+    """
+    blocks, step = data.reshape(-1, kind.nbytes), CHUNK // kind.elements
+    if len(blocks) < step:
+        return dequantize_gguf(data, kind)
+    out = np.empty((len(blocks), kind.elements), np.float32)
+    for start in (*range(0, len(blocks) - step, step), len(blocks) - step):  # the last one may overlap
+        out[start : start + step] = compiled(blocks[start : start + step], kind)
+    return out.reshape(*data.shape[:-1], data.shape[-1] // kind.nbytes * kind.elements)
