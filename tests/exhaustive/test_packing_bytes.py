@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from math import prod
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rotation import rotate
 
+import formats
 import kernels_ref
 import reference
-from formats.layout import LAYOUTS
+from formats.bit_layout import BitLayout
+from formats.layout import LAYOUTS, layout_names
 from reference import exact
 
 pytestmark = pytest.mark.exhaustive
@@ -73,3 +77,36 @@ def test_rows_are_packed_alone(layout, outer, count, data):
         assert word_row.tolist() == exact.pack(code_row.tolist(), layout)
         assert exact.unpack(word_row.tolist(), layout) == code_row.tolist()
     np.testing.assert_array_equal(reference.unpack(words, layout), codes)
+
+
+SMALL = [
+    spec
+    for name in layout_names()
+    if isinstance(spec := formats.layout(name), BitLayout) and prod(spec.tile) * spec.code_bits <= 16
+]
+
+
+@pytest.mark.parametrize("layout", SMALL, ids=lambda layout: layout.name)
+def test_every_tile_of_a_small_bit_layout(layout):
+    count = prod(layout.tile)
+    numbers = np.arange(1 << count * layout.code_bits)
+    codes = numbers[:, None] >> np.arange(count) * layout.code_bits & (1 << layout.code_bits) - 1
+    tiles = codes.reshape(len(numbers), *layout.tile).astype(np.uint16)
+    words = reference.pack(tiles, layout)
+    assert len(np.unique(words.reshape(len(numbers), -1), axis=0)) == len(numbers)
+    np.testing.assert_array_equal(kernels_ref.pack(tiles, layout), words)
+    for verb in (reference, kernels_ref):
+        np.testing.assert_array_equal(verb.unpack(words, layout), tiles)
+    for some in rotate(range(len(numbers)), 64):
+        assert words[some].ravel().tolist() == exact.pack(tiles[some].ravel().tolist(), layout, layout.tile)
+
+
+def test_every_three_bytes_of_six_bit_codes():
+    for first in rotate(range(256), 16):
+        rest = np.arange(1 << 16, dtype=np.uint32)
+        number = np.uint32(first << 16) | rest
+        words = np.stack([number >> low & 0xFF for low in (16, 8, 0)], axis=-1)
+        codes = np.stack([number >> low & 0x3F for low in (18, 12, 6, 0)], axis=-1)
+        for verb in (reference, kernels_ref):
+            np.testing.assert_array_equal(verb.unpack(words, "6bit_high_first"), codes)
+            np.testing.assert_array_equal(verb.pack(codes, "6bit_high_first"), words)
