@@ -173,7 +173,7 @@ def decisions(book: str | CodebookSpec) -> tuple[str, ...]:
     return (*(ties.value for ties in Ties), *(name for name, (books, _) in _NAMED.items() if spec.name in books))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def decision(choice: str | Ties | Thresholds | None, book: CodebookSpec) -> Ties | Thresholds:
     """The decision called ``choice`` for a code-book; records are checked against the book and returned.
 

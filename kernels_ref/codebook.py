@@ -19,6 +19,7 @@ from formats.codebooks import codebook
 from reference.array import codebook as array_codebook
 from reference.array.codebook import EncodeTable
 from reference.codebook import check_floats, check_integers, refuse_codes, refuse_nan, table_of
+from reference.codec import as_values
 
 
 def encode_codebook(
@@ -36,7 +37,7 @@ def encode_codebook(
     Array([ 0,  7, 12], dtype=uint8)
     """
     table = table_of(book, decision, nan)
-    array: Any = x if isinstance(x, Array) else np.asarray(x)
+    array: Any = x if isinstance(x, Array) else as_values(x)
     check_floats(array)
     if table.nan_code is None:
         if isinstance(array, Tracer):

@@ -14,6 +14,7 @@ from formats.codebook_decisions import decision as named_decision
 from formats.codebooks import codebook
 from reference.array import codebook as array_codebook
 from reference.array.codebook import FLOAT_INPUTS, EncodeTable
+from reference.codec import as_values
 
 _CHUNK = 1 << 14  # elements whose intermediate words stay in a core's cache
 
@@ -38,7 +39,7 @@ def encode_codebook(
     array([ 0,  7, 12], dtype=uint8)
     """
     table = table_of(book, decision, nan)
-    values = np.asarray(x)
+    values = as_values(x)
     check_floats(values)
     if table.nan_code is None:
         refuse_nan(values, codebook(book))

@@ -173,12 +173,14 @@ def _buckets(table: EncodeTable) -> tuple[NDArray[np.int16], list[NDArray[np.int
     return base, inside
 
 
+@functools.lru_cache(maxsize=256)
 def values(book: CodebookSpec) -> NDArray[np.float32]:
-    """The values by code, each rounded once to binary32."""
+    """The values by code, each rounded once to binary32; not to be written to."""
     ratios = [to_binary32(numerator, book.denominator) for numerator in book.numerators]
     table = np.array([top / bottom for top, bottom in ratios], np.float32)
     if book.negative_zero is not None:
         table[book.negative_zero] = -0.0
+    table.setflags(write=False)
     return table
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from formats.codebooks import bitmod_books
+from reference.codebook import encode_codebook
 from reference.exact import bitmod as judge
 from reference.quantize.bitmod import bitmod_dequantize, bitmod_quantize, bitmod_scale_codes
 
@@ -52,11 +53,11 @@ class TestWorked:
         assert nearest == due
 
     def test_an_extreme_on_the_wrong_side_is_cut_to_two_thirds(self):
+        """Scaled to -6, of which EA+ has only -4; 3 lies midway between 2 and 4. The search avoids it."""
         book = bitmod_books(3)[EA_PLUS]
-        assert min(book.numerators) == -4
-        assert max(map(abs, book.numerators)) == 6
-        group = judge.bitmod_group([-6.0, 1.0, 2.0, 4.0], 3, precision="float32")
-        assert group.choice == EA_MINUS  # the search avoids it
+        codes = encode_codebook(np.float32([-6, 1, 2, 3]), book, decision="lower")
+        assert [book.numerators[code] for code in codes] == [-4, 1, 2, 2]
+        assert judge.bitmod_group([-6.0, 1.0, 2.0, 4.0], 3, precision="float32").choice == EA_MINUS
 
     def test_zeros(self):
         group = judge.bitmod_group([0.0] * 4, 4, precision="float16")

@@ -171,6 +171,13 @@ def test_shapes(encode, decode, shape):
     assert decode(codes, "nf4").shape == shape
 
 
+@pytest.mark.parametrize("verb", [encode_codebook, jax_encode])
+def test_byte_order_and_strides(verb):
+    x = np.linspace(-1, 1, 40, dtype=">f4").reshape(4, 10)[:, ::3]
+    due = encode_codebook(x.astype(np.float32), "nf4", decision="lower")
+    np.testing.assert_array_equal(verb(x, "nf4", decision="lower"), due)
+
+
 def test_thresholds_of_ones_own():
     """A dead zone: everything from -1/2 to 1/2, both included, is zero; exactly 1 has a cell of its own."""
     book = codebook_of("demo", (-1.0, 0.0, 1.0, 2.0), source="a test")
