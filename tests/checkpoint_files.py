@@ -113,10 +113,14 @@ def sextets(codes):
 
 
 def nvfp4(rng, *, outputs=8, inputs=64):
-    """compressed-tensors: the tensor's number divides; binary32 twice, then bfloat16."""
+    """compressed-tensors: the tensor's number divides; binary32 twice, then bfloat16.
+
+    1 * 208 / 2775.1401 is less than a unit of binary32 from the middle between two numbers of bfloat16.
+    """
     codes = rng.integers(0, 16, (outputs, inputs)).astype(np.uint8)
     scales = rng.integers(0, 127, (outputs, inputs // 16)).astype(np.uint8)
-    number = np.array([2688 / 3.7], np.float32)
+    codes[0, :16], scales[0, 0] = 2, 0x75
+    number = np.array([2775.14013671875], np.float32)
     tensors = {
         "up.weight_packed": nibbles(codes),
         "up.weight_scale": scales.view(E4M3),

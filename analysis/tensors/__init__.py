@@ -1,7 +1,25 @@
-"""Real tensors in: safetensors, GGUF, ``.npz``, ONNX and CTranslate2 files, as stored, and nothing silently lost."""
+"""Real tensors in: safetensors, GGUF, ``.npz``, ONNX and CTranslate2 files, as stored, and nothing silently lost.
+
+Quantised weights are loaded decoded; `quantised`, loaded on first use, gives their codes and scales.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from analysis.tensors.installed import default
 from analysis.tensors.loading import load
 from analysis.tensors.tensor import Loaded, Skipped, Tensor
 
-__all__ = ["Loaded", "Skipped", "Tensor", "default", "load"]
+if TYPE_CHECKING:
+    from analysis.tensors.checkpoints import Quantised, quantised
+
+__all__ = ["Loaded", "Quantised", "Skipped", "Tensor", "default", "load", "quantised"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Quantised", "quantised"):
+        from analysis.tensors import checkpoints
+
+        return getattr(checkpoints, name)
+    raise AttributeError(f"module 'analysis.tensors' has no attribute {name!r}")

@@ -32,9 +32,10 @@ class _Reader(Protocol):
 def load(path: str | Path, *, names: str | None = None) -> Loaded:
     """The float tensors of a file, as stored; the result's ``skipped`` lists what else it holds, and why not.
 
-    Accepted, by content: safetensors, GGUF (quantised types are dequantised to float32), ``.npz``, ONNX, CTranslate2's
-    ``model.bin``. Values may be read-only views of the file, which must then stay as it is. ``names`` is a glob
-    (``fnmatch``, case counts) for the tensors' names; what does not match is neither loaded nor listed.
+    Accepted, by content: safetensors (quantised weights are decoded, see `quantised`), GGUF (quantised types are
+    dequantised to float32), ``.npz``, ONNX, CTranslate2's ``model.bin``. Values may be read-only views of the file,
+    which must then stay as it is. ``names`` is a glob (``fnmatch``, case counts) for the tensors' names; what does not
+    match is neither loaded nor listed.
 
     Raises ``FileNotFoundError``, ``IsADirectoryError``, and ``ValueError`` for a pickle, an unknown kind of file, a
     damaged one, or a glob that nothing matches.

@@ -29,6 +29,7 @@ import formats
 from analysis import tensors
 from analysis.tensors.checkpoints import quantised
 from formats.codebooks import codebook
+from reference.blocks import dequantize_blocks
 
 V1, V2 = {"quant_method": "gptq", "bits": 4}, {"quant_method": "gptq", "checkpoint_format": "gptq_v2"}
 
@@ -85,9 +86,7 @@ def test_gptq_v1_adds_one_to_the_word(tmp_path, rng, bits):
 
 def test_gptq_needs_the_format_of_its_zero_points(tmp_path, rng):
     stored, _ = gptq(rng, 4)
-    with pytest.raises(
-        ValueError, match=r"'up.qzeros' cannot be read without the format of zero points"
-    ):
+    with pytest.raises(ValueError, match=r"'up.qzeros' cannot be read without the format of zero points"):
         tensors.load(save(tmp_path, stored))
     loaded = tensors.load(save(tmp_path, stored, {"checkpoint_format": "marlin"}))
     assert {entry.name: entry.reason for entry in loaded.skipped} == {
@@ -146,6 +145,8 @@ def test_compressed_tensors_nvfp4(tmp_path, rng):
     stored, due = nvfp4(rng)
     weight = assert_decodes(save(tmp_path, stored), due)
     assert weight.blocks.spec.name == "nvfp4_divisor"
+    once = dequantize_blocks(weight.blocks, "bfloat16")
+    assert (once[0, 0], due[0, 0]) == (np.float32(0.07470703125), np.float32(0.0751953125))
 
 
 @pytest.mark.parametrize(("bits", "name"), [(4, "mxfp4"), (6, "mxfp6_e2m3")])
