@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import formats
 import kernels_ref
 import reference
+from formats.layouts_named import LAYOUTS
 from formats.zero_point import GPTQ_V1, GPTQ_V2
 
 VERBS = pytest.mark.parametrize("verbs", [reference, kernels_ref])
@@ -270,3 +272,8 @@ def test_a_zero_point_that_has_no_code_is_refused(convention, zero, accepted):
         convention.stored(zero, bits=4)
     with pytest.raises(ValueError, match=r"16 is no code of 4 bits: 0\.\.15"):
         convention.zero(16, bits=4)
+
+
+def test_the_page_has_every_name():
+    page = (Path(__file__).parents[2] / "docs" / "layouts.md").read_text(encoding="utf-8")
+    assert [known.name for known in LAYOUTS if f"`{known.name}`" not in page] == []
