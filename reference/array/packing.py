@@ -88,7 +88,8 @@ def _codes_of_digits(digits: Array, layout: Layout) -> Array:
 
 def _summed(codes: Array, *, layout: Layout, xp: Namespace) -> Array:
     digits = digits_of_codes(codes, layout).reshape(codes.size // layout.per_byte, layout.per_byte)
-    return (digits * xp.asarray(layout.places, xp.uint8)).sum(axis=-1, dtype=xp.uint8)
+    products = digits.astype(xp.uint16) * xp.asarray(layout.places, xp.uint16)
+    return products.sum(axis=-1, dtype=xp.uint16).astype(xp.uint8)
 
 
 def _divided(words: Array, *, layout: Layout, xp: Namespace) -> Array:

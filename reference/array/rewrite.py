@@ -53,10 +53,14 @@ def _widths(width: int, to: int) -> list[int]:
 
 
 def _stage(numbers: Array, *, width: int, to: int, xp: Namespace, high_first: bool) -> Array:
+    """Rows of the numbers that fill both widths, a column for each number made."""
     bits = lcm(width, to)
     many, made = bits // width, bits // to
     rows = numbers.astype(unsigned(max(width, to), xp)).reshape(numbers.size // many, many)
     place = xp.arange(made, dtype=rows.dtype)
+    if width == 2 * to and rows.dtype != unsigned(to, xp):
+        parted = _parted(rows, to, xp, high_first=high_first)
+        return (parted >> place * (4 * rows.dtype.itemsize)).astype(unsigned(to, xp))
     place = made - 1 - place if high_first else place
     if many == 1:
         written = rows >> place * to
@@ -66,6 +70,12 @@ def _stage(numbers: Array, *, width: int, to: int, xp: Namespace, high_first: bo
     else:
         written = _by_columns(rows, width, to, xp, high_first=high_first)
     return written.astype(unsigned(to, xp)) & ones(to, xp)
+
+
+def _parted(rows: Array, to: int, xp: Namespace, *, high_first: bool) -> Array:
+    """The two numbers of each, the first in the lower half of the dtype: a truncation then tells them apart."""
+    low, high = rows & ones(to, xp), rows >> to
+    return high | low << 4 * rows.dtype.itemsize if high_first else low | high << 4 * rows.dtype.itemsize
 
 
 def _by_columns(rows: Array, width: int, to: int, xp: Namespace, *, high_first: bool) -> Array:
