@@ -187,7 +187,7 @@ _ALL = (
         name="IQ4_XS", number=23, nbytes=136,
         spec=_spec("IQ4_XS", IQ4_NL_VALUES, 32, Level(format=_INT6, second=FLOAT16, per=8)),
         second=_float16(0), codes=_field(_nibbles(8, times=8)),
-        scales=_field((32, 4, ((8, 4),)), (16, 2, ((8, 2),)), offset_binary=True),
+        scales=_field((32, 4, ((4, 8), (2, 4))), (16, 2, ((2, 8), (4, 2))), offset_binary=True),
     ),
     GgufType(
         name="TQ2_0", number=35, nbytes=66, spec=_spec("TQ2_0", _TRIT, 256, _FLOAT16_SCALE),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,24 +32,19 @@ def codes(blocks: Array, field: BitField, xp: Namespace) -> Array:
 
 
 def _run(blocks: Array, run: BitRun, xp: Namespace) -> Array:
-    """The bits of a run: the bytes that follow each other as slices, all else by enumeration and transposition."""
+    """The bits of a run: neighbouring bytes as slices, several places in them by shifts, then a transposition."""
     inner, outer = _split(run)
     lengths = [run.axes[axis][0] for axis in inner]
-    size = int(np.prod(lengths, dtype=int))
     steps = (range(0, length * step, step) for length, step in (run.axes[axis] for axis in outer))
     starts = [run.start + sum(offsets) for offsets in itertools.product(*steps)]
-    mask = (1 << run.width) - 1
-    parts = [_bits(blocks[:, start // 8 : start // 8 + size], start % 8, mask) for start in starts]
-    if len(parts) == 1:
-        return parts[0]
-    stacked = xp.stack(parts, axis=1).reshape(len(blocks), *(run.axes[axis][0] for axis in outer), *lengths)
+    first_bytes = [start // 8 for start in starts]
+    firsts = first_bytes[:1] if len(set(first_bytes)) == 1 else first_bytes
+    rows = [blocks[:, None, first : first + math.prod(lengths)] for first in firsts]
+    words = rows[0] if len(rows) == 1 else xp.concatenate(rows, axis=1)
+    bits = words >> np.array([[start % 8] for start in starts], np.uint8) & np.uint8((1 << run.width) - 1)
+    bits = bits.reshape(len(blocks), *(run.axes[axis][0] for axis in outer), *lengths)
     order = [(*outer, *inner).index(axis) + 1 for axis in range(len(run.axes))]
-    return stacked.transpose(0, *order).reshape(len(blocks), len(starts) * size)
-
-
-def _bits(words: Array, shift: int, mask: int) -> Array:
-    shifted = words >> shift if shift else words
-    return shifted if mask << shift == 0xFF & -1 << shift else shifted & mask
+    return bits.transpose(0, *order).reshape(len(blocks), len(run.places))
 
 
 @functools.cache
