@@ -149,6 +149,18 @@ def test_compressed_tensors_nvfp4(tmp_path, rng):
     assert (once[0, 0], due[0, 0]) == (np.float32(0.07470703125), np.float32(0.0751953125))
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (2,)])
+def test_modelopt_nvfp4(tmp_path, rng, shape):
+    codes, scales = rng.integers(0, 16, (6, 64)).astype(np.uint8), rng.integers(0, 127, (6, 4)).astype(np.uint8)
+    number = np.full(shape, 3.7 / 2688, np.float32)
+    stored = {"up.weight": nibbles(codes), "up.weight_scale": scales.view(E4M3), "up.weight_scale_2": number}
+    path = save(tmp_path, stored)
+    if number.size == 1:
+        assert_decodes(path, E2M1[codes] * np.repeat(scales.view(E4M3).astype(np.float32) * number, 16, axis=1))
+    else:
+        assert tensors.load(path).skipped[0].reason == "NVFP4 with 2 numbers of the second level, not one"
+
+
 @pytest.mark.parametrize(("bits", "name"), [(4, "mxfp4"), (6, "mxfp6_e2m3")])
 def test_compressed_tensors_mx(tmp_path, rng, bits, name):
     stored, due = mx(rng, bits)

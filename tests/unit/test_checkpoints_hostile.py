@@ -33,6 +33,11 @@ def fp8():
     return {"up.weight": np.zeros((6, 8), E4M3), "up.weight_scale": np.ones((6, 1), np.float32)}
 
 
+def modelopt():
+    stored = {"up.weight": np.zeros((6, 16), np.uint8), "up.weight_scale": np.ones((6, 2), E4M3)}
+    return stored | {"up.weight_scale_2": np.ones((), np.float32)}
+
+
 def gpt_oss():
     return {"up_blocks": np.zeros((2, 3, 16), np.uint8), "up_scales": np.zeros((2, 3), np.uint8)}
 
@@ -46,6 +51,7 @@ MAKERS = {
     "bitsandbytes": lambda: bitsandbytes(rng(), NF4)[0],
     "nested": lambda: bitsandbytes(rng(), NF4, nested=True)[0],
     "fp8": fp8,
+    "modelopt": modelopt,
     "gpt_oss": gpt_oss,
     "torchao": torchao,
 }
@@ -144,6 +150,9 @@ CHANGES = [
     ("fp8", "up.weight", np.zeros((), E4M3), "'up.weight' has no axis"),
     ("gpt_oss", "up_scales", np.zeros((2, 4), np.uint8), r"'up_scales' has shape \[2, 4\], \[2, 3\] is due"),
     ("gpt_oss", "up_blocks", np.zeros((2, 3, 8), np.uint8), r"'up_blocks' has shape \[2, 3, 8\]; \(..., 16\) is due"),
+    ("modelopt", "up.weight_scale", None, "'up.weight_scale_2' has no 'up.weight_scale' beside it"),
+    ("modelopt", "up.weight_scale", np.ones((6, 3), E4M3), r"has shape \[6, 3\], the packed weight \[6, 16\]"),
+    ("modelopt", "up.weight_scale_2", np.ones((), np.float16), "'up.weight_scale_2' has dtype F16; accepted: F32"),
     ("torchao", "up._weight_scale", None, "the metadata of 'up.weight' needs 'up._weight_scale'"),
     ("torchao", "up._weight_scale", np.zeros((2, 2), np.uint8), r"has shape \[2, 2\], \[2, 1\] is due"),
 ]

@@ -53,6 +53,14 @@ _SCALED = Owner(
     optional=(".weight_zero_point",),
     reader=scaled.read,
 )
+_MODELOPT = Owner(
+    anchor=".weight_scale_2",
+    weight=".weight",
+    carrier=".weight",
+    carried=("U8",),
+    required=(".weight_scale",),
+    reader=packed_floats.read_modelopt,
+)
 _DEEPSEEK = Owner(
     anchor="_scale_inv",
     weight="",
@@ -84,4 +92,4 @@ _BITSANDBYTES = tuple(
     )
     for kind in bitsandbytes.KINDS
 )
-OWNERS: tuple[Owner, ...] = (_QWEIGHT, _INTEGERS, _FLOATS, _SCALED, _DEEPSEEK, *_GPT_OSS, *_BITSANDBYTES)
+OWNERS: tuple[Owner, ...] = (_QWEIGHT, _INTEGERS, _FLOATS, _SCALED, _MODELOPT, _DEEPSEEK, *_GPT_OSS, *_BITSANDBYTES)
