@@ -192,6 +192,13 @@ def test_scaled_integers_with_zero_points(tmp_path, rng):
     assert_decodes(save(tmp_path, stored), product(scales, codes.astype(int) - zeros, np.float32))
 
 
+@pytest.mark.parametrize("kind", [np.int8, E4M3])
+def test_scaled_floats_take_zero_points_of_zero(tmp_path, rng, kind):
+    codes, scales = rng.integers(0, 127, (6, 8)).astype(np.uint8).view(E4M3), scales_of(rng, (6, 1), BFLOAT16)
+    stored = {"up.weight": codes, "up.weight_scale": scales, "up.weight_zero_point": np.zeros((6, 1), kind)}
+    assert_decodes(save(tmp_path, stored), product(scales, codes, BFLOAT16))
+
+
 def test_scaled_by_powers_of_two(tmp_path, rng):
     codes = rng.integers(0, 127, (6, 64)).astype(np.uint8).view(E4M3)
     scales = rng.integers(0, 255, (6, 2)).astype(np.uint8)

@@ -146,14 +146,19 @@ CHANGES = [
     ("nested", QUANT_STATE, state("nf4", 64, (6, 128), "float16"), "says nested_blocksize None"),
     ("fp8", "up.weight_scale", np.ones((4, 1), np.float32), r"does not cover a weight of \[6, 8\]; stated tiles: none"),
     ("fp8", "up.weight_scale", np.ones((6, 1), np.int32), "'up.weight_scale' has dtype I32; accepted: F16, BF16, F32"),
-    ("fp8", "up.weight_zero_point", np.ones((6, 1), np.int8), "shifts a weight of F8_E4M3; accepted: I8"),
+    (
+        "fp8",
+        "up.weight_zero_point",
+        np.ones((6, 1), np.int8),
+        "'up.weight_zero_point' is not 0 beside a weight of F8_E4M3",
+    ),
     ("fp8", "up.weight", np.zeros((), E4M3), "'up.weight' has no axis"),
     ("gpt_oss", "up_scales", np.zeros((2, 4), np.uint8), r"'up_scales' has shape \[2, 4\], \[2, 3\] is due"),
     ("gpt_oss", "up_blocks", np.zeros((2, 3, 8), np.uint8), r"'up_blocks' has shape \[2, 3, 8\]; \(..., 16\) is due"),
     ("modelopt", "up.weight_scale", None, "'up.weight_scale_2' has no 'up.weight_scale' beside it"),
     ("modelopt", "up.weight_scale", np.ones((6, 3), E4M3), r"has shape \[6, 3\], the packed weight \[6, 16\]"),
     ("modelopt", "up.weight_scale_2", np.ones((), np.float16), "'up.weight_scale_2' has dtype F16; accepted: F32"),
-    ("torchao", "up._weight_scale", None, "the metadata of 'up.weight' needs 'up._weight_scale'"),
+    ("torchao", "up._weight_scale", None, "'up._weight_qdata' has no 'up._weight_scale' beside it"),
     ("torchao", "up._weight_scale", np.zeros((2, 2), np.uint8), r"has shape \[2, 2\], \[2, 1\] is due"),
 ]
 
@@ -178,6 +183,13 @@ def test_a_weight_is_stored_once(tmp_path, kind):
     name = "up" if kind == "gpt_oss" else "up.weight"
     with pytest.raises(ValueError, match=f"stores '{name}' twice, one of them as"):
         quantised(stored_as(tmp_path, kind, MAKERS[kind]() | {name: np.ones(3, np.float32)}))
+
+
+def test_what_was_not_asked_for_may_be_incomplete(tmp_path):
+    stored = MAKERS["awq"]() | {"down.qweight": np.zeros((2, 2), np.int32)}
+    assert len(tensors.load(save(tmp_path, stored), names="up.*")) == 1
+    with pytest.raises(ValueError, match=r"'down\.qweight' has no 'down\.scales' beside it"):
+        tensors.load(tmp_path / "model.safetensors")
 
 
 def test_two_owners_of_one_weight(tmp_path):

@@ -18,13 +18,14 @@ from analysis.tensors.tensor import Skipped, Tensor
 class Group:
     """The tensors that store the weight ``name``, by the ending that tells them apart.
 
-    ``beside`` reads what the files beside say about quantisation, when it is asked; ``attributes`` are what the file's
-    own metadata says.
+    ``missing`` are the names of tensors that should be there and are not, ``beside`` reads what the files beside say
+    about quantisation, when it is asked, and ``attributes`` are what the file's own metadata says.
     """
 
     name: str
     file: Contents
     members: Mapping[str, Stored]
+    missing: tuple[str, ...]
     beside: Callable[[], Config]
     attributes: Mapping[str, Any]
     reader: Callable[[Group], Quantised | Skipped]
@@ -40,7 +41,9 @@ class Group:
         return self.beside()
 
     def quantised(self) -> Quantised | Skipped:
-        """The weight, or why it is not read. ``ValueError`` if its tensors contradict each other."""
+        """The weight, or why it is not read. ``ValueError`` if tensors are missing or contradict each other."""
+        if self.missing:
+            raise ValueError(f"{self.file.path}: {self.names[0]!r} has no {self.missing[0]!r} beside it")
         return self.reader(self)
 
     def tensor(self) -> Tensor | Skipped:
@@ -97,7 +100,7 @@ class Owner:
     reader: Callable[[Group], Quantised | Skipped]
 
     def groups(self, file: Contents, beside: Callable[[], Config]) -> Iterator[Group]:
-        """The weights that the file stores in this way. ``ValueError`` if a required tensor is missing."""
+        """The weights that the file stores in this way."""
         for name in file.tensors:
             prefix = name.removesuffix(self.anchor)
             carrier = file.tensors.get(prefix + self.carrier)
@@ -105,11 +108,13 @@ class Owner:
                 yield self._group(prefix, file, beside)
 
     def _group(self, prefix: str, file: Contents, beside: Callable[[], Config]) -> Group:
-        for ending in self.required:
-            if prefix + ending not in file.tensors:
-                raise ValueError(f"{file.path}: {prefix + self.anchor!r} has no {prefix + ending!r} beside it")
         endings = dict.fromkeys((self.anchor, self.carrier, *self.required, *self.optional))
-        members = {ending: file.tensors[prefix + ending] for ending in endings if prefix + ending in file.tensors}
         return Group(
-            name=prefix + self.weight, file=file, members=members, beside=beside, attributes={}, reader=self.reader
+            name=prefix + self.weight,
+            file=file,
+            members={ending: file.tensors[prefix + ending] for ending in endings if prefix + ending in file.tensors},
+            missing=tuple(prefix + ending for ending in self.required if prefix + ending not in file.tensors),
+            beside=beside,
+            attributes={},
+            reader=self.reader,
         )

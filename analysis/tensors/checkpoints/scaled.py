@@ -83,10 +83,13 @@ def _blocks(group: Group, weight: str, scale: str, tiles: tuple[tuple[int, ...],
 
 
 def _zero_points(group: Group, shape: tuple[int, ...]) -> NDArray[Any] | None:
-    ending = ".weight_zero_point"
+    """Those of integers. Beside floats, zeros are accepted, which shift nothing."""
+    ending, weight = ".weight_zero_point", group.dtype(".weight") if ".weight" in group.members else ""
     if ending not in group.members:
         return None
-    group.need(group.dtype(".weight") == "I8", ending, f"shifts a weight of {group.dtype('.weight')}; accepted: I8")
-    zero_points = group.array(ending, ("I8",))
+    zero_points = group.array(ending, ("I8",) if weight == "I8" else ("I8", weight))
     group.need(zero_points.shape == shape, ending, f"has shape {list(zero_points.shape)}, the scales {list(shape)}")
-    return zero_points
+    if weight == "I8":
+        return zero_points
+    group.need(not zero_points.any(), ending, f"is not 0 beside a weight of {weight}")
+    return None

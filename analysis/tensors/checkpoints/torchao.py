@@ -42,27 +42,28 @@ _MX = {
 
 
 def groups(file: Contents, beside: Callable[[], Config]) -> Iterator[Group]:
-    """The weights of the two kinds. ``ValueError`` if the metadata is no JSON or names tensors that are missing."""
+    """The weights of the two kinds of which the file has a tensor. ``ValueError`` if the metadata is no JSON."""
     for name, text in file.metadata.items():
         kind = next((kind for kind in _READERS if f'"{kind}"' in text), None)
         if kind is not None and "." in name:
             attributes = _attributes(file, name, text)
-            if attributes.get("_type") == kind:
-                yield _group(file, beside, name, attributes)
+            group = _group(file, beside, name, attributes, kind)
+            if attributes.get("_type") == kind and group.members:
+                yield group
 
 
-def _group(file: Contents, beside: Callable[[], Config], name: str, attributes: Mapping[str, Any]) -> Group:
+def _group(file: Contents, beside: Callable[[], Config], name: str, attributes: Mapping[str, Any], kind: str) -> Group:
     module, _, weight = name.rpartition(".")
-    members = {
-        ending: file.tensors[full]
-        for ending in (_CODES, _SCALE, _TENSOR_SCALE, _ACTIVATIONS)
-        if (full := f"{module}._{weight}_{ending}") in file.tensors
-    }
-    for ending in (_CODES, _SCALE):
-        if ending not in members:
-            raise ValueError(f"{file.path}: the metadata of {name!r} needs '{module}._{weight}_{ending}'")
-    reader = _READERS[attributes["_type"]]
-    return Group(name=name, file=file, members=members, beside=beside, attributes=attributes, reader=reader)
+    full = {ending: f"{module}._{weight}_{ending}" for ending in (_CODES, _SCALE, _TENSOR_SCALE, _ACTIVATIONS)}
+    return Group(
+        name=name,
+        file=file,
+        members={ending: file.tensors[full[ending]] for ending in full if full[ending] in file.tensors},
+        missing=tuple(full[ending] for ending in (_CODES, _SCALE) if full[ending] not in file.tensors),
+        beside=beside,
+        attributes=attributes,
+        reader=_READERS[kind],
+    )
 
 
 def _attributes(file: Contents, name: str, text: str) -> dict[str, Any]:
