@@ -32,6 +32,7 @@ def elastic(x: ArrayLike, alpha: ArrayLike, quantizer: str | ElasticQuantizer) -
     made, values, scale = elastic_quantizer(quantizer), as_array(x), as_array(alpha)
     golden.check_elastic(values, scale)
     refuse(values, refuse_values)
+    refuse(scale, golden.refuse_alpha)
     return _elastic(values, scale, made)
 
 

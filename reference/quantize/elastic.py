@@ -26,7 +26,8 @@ def elastic(x: ArrayLike, alpha: ArrayLike, quantizer: str | ElasticQuantizer) -
     """
     made, values, scale = elastic_quantizer(quantizer), np.asarray(x), np.asarray(alpha)
     check_elastic(values, scale)
-    refuse_elastic(values, scale)
+    refuse_values(values)
+    refuse_alpha(scale)
     codes, result = ternary_elastic.forward(_flat(values), _flat(scale), made, np, scan_numpy)
     return codes.astype(np.int8).reshape(values.shape), result.view(np.float32).reshape(values.shape)
 
@@ -45,7 +46,8 @@ def elastic_gradients(
     made, values, scale, given = elastic_quantizer(quantizer), np.asarray(x), np.asarray(alpha), np.asarray(gradient)
     check_elastic(values, scale)
     check_gradient(given, values)
-    refuse_elastic(values, scale)
+    refuse_values(values)
+    refuse_alpha(scale)
     refuse_values(given)
     dx, dalpha = ternary_elastic.backward(_flat(values), _flat(scale), _flat(given), made, np, scan_numpy)
     return dx.view(np.float32).reshape(values.shape), dalpha.view(np.float32)[()]
@@ -87,9 +89,8 @@ def check_gradient(given: Any, values: Any) -> None:
         raise ValueError(f"gradient of shape {given.shape} for x of shape {values.shape}")
 
 
-def refuse_elastic(values: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
-    """``ValueError`` for NaN, infinities, and an alpha that is not positive."""
-    refuse_values(values)
+def refuse_alpha(scale: NDArray[np.float32]) -> None:
+    """``ValueError`` for an alpha that is NaN, infinite, or not positive."""
     refuse_values(scale)
     if not scale.item() > 0:
         raise ValueError(f"alpha={scale.item()} must be positive")
