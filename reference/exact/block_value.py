@@ -77,9 +77,9 @@ def product(scale: Value, second: Value | None, level: Level) -> Value:
         return _NAN
     if abs(scale) == _INF or abs(second) == _INF:
         raise ValueError(f"infinite numbers, {scale} and {second}, have no exact value")
-    if level.form is Form.MULTIPLIER:
-        return Fraction(scale) * Fraction(second)
-    return Fraction(scale) / Fraction(second)
+    if scale == 0:  # a zero keeps its sign under a positive number
+        return _times(scale, second)
+    return Fraction(scale) * Fraction(second) if level.form is Form.MULTIPLIER else Fraction(scale) / Fraction(second)
 
 
 def offset(scale: Value, shift: Value, spec: BlockSpec) -> Value:
