@@ -137,6 +137,15 @@ def test_leading_axes_are_packed_alone(layout):
     np.testing.assert_array_equal(reference.unpack(words, layout), codes)
 
 
+@pytest.mark.parametrize("name", ["6bit_high_first", "fp6_llm"])
+def test_vmap(name):
+    codes = codes_for(formats.layout(name), outer=(3,), grid=1)
+    words = jax.vmap(lambda c: kernels_ref.pack(c, name))(codes)
+    for region, due in zip(regions(words), regions(reference.pack(codes, name)), strict=True):
+        np.testing.assert_array_equal(region, due)
+    np.testing.assert_array_equal(jax.vmap(lambda w: kernels_ref.unpack(w, name))(words), codes)
+
+
 @by_name
 def test_nothing_is_an_empty_array(layout):
     codes = codes_for(layout, outer=(0,), grid=1)
