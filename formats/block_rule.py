@@ -19,13 +19,13 @@ class NonFinite(enum.Enum):
 
 
 class Significand(enum.Enum):
-    """What is done to the block's largest magnitude before its scale is taken from it."""
+    """What is done to the number from which a scale is rounded."""
 
     AS_IT_IS = "as_it_is"
     #: rounded, ties away from zero, to the precision of the element format, in the exponent range of binary32 without
     #: its end: the idea of the EVEN rule
     ROUNDED_TO_ELEMENT = "rounded_to_element"
-    #: carried to the next power of two where log2, rounded to binary32, says so: the largest magnitudes below it
+    #: a power of two where its logarithm, rounded to binary32, is an integer: the numbers next to one on both sides
     LOG2_IN_BINARY32 = "log2_in_binary32"
 
 
@@ -37,9 +37,9 @@ class BlockRule:
 
     * ``second``, if the format has a second level (once for all blocks that share it): the expression, or
       ``zero_second`` where the largest magnitude is 0, rounded to nearest even into its format, saturating;
-    * ``scale``: the expression, of the largest magnitude after ``significand``; where its value is 0, ``zero_scale`` if
-      there is one; at least ``least_scale``, if there is one; then over ``2^emax`` of the element format if
-      ``below_emax`` (exactly); rounded by ``scale_rounding`` into its format, saturating;
+    * ``scale``: the value of the expression, or ``zero_scale`` where that is 0, if stated; at least ``least_scale``, if
+      stated; then what ``significand`` makes of it; over ``2^emax`` of the element format if ``below_emax`` (exactly);
+      rounded by ``scale_rounding`` into its format, saturating;
     * ``shift``, if the format has one: the expression, to nearest even into its format, saturating;
     * each element: ``quotient``, or, where that is None, the exact ``x / S``, rounded by ``rounding`` into the element
       format, saturating. With an offset ``o`` the quotient is ``(x - o) / S``. An integer zero point is added after the
@@ -85,17 +85,23 @@ class BlockRule:
             raise ValueError(f"rule {self.name!r} is for elements in {self.element}, not in {name}")
 
 
-#: `Significand.LOG2_IN_BINARY32`: how many binary32 numbers below ``2^k``, in units of ``2^(k - 24)``, have a logarithm
-#: that binary32 rounds to ``k``, by the exponent ``m`` of binary32's unit there (``2^(m - 23)`` just below ``k > 0``,
-#: just beyond ``k < 0``). They are ``floor(2^m * ln 2)``: the logarithm falls short by less than half a unit.
-LOG2_CARRIED = (0, 1, 2, 5, 11, 22, 44, 88)
+#: `Significand.LOG2_IN_BINARY32`: ``floor(2^m * ln 2)``. So many numbers next to ``2^k``, in units of ``2^(k - 24)``,
+#: have a logarithm that lies less than ``2^(m - 24)`` from ``k``, half of the unit of binary32's numbers with exponent
+#: ``m``, and is rounded to it.
+LOG2_ROUNDED = (0, 1, 2, 5, 11, 22, 44, 88)
 
 
-def log2_carried(k: int) -> int:
-    """The entry of `LOG2_CARRIED` for ``2^k``; 0 for ``k = 0`` and 1, where no logarithm is rounded so far.
+def log2_rounded(k: int) -> tuple[int, int]:
+    """How many binary32 numbers below ``2^k``, and how many above it, have a logarithm that binary32 rounds to ``k``.
 
-    >>> log2_carried(3), log2_carried(128), log2_carried(-126)
-    (1, 44, 44)
+    In units of ``2^(k - 24)`` below and of ``2^(k - 23)`` above, as normal numbers lie; none for ``k = 0``, next to
+    which binary32 rounds no logarithm so far.
+
+    >>> log2_rounded(3), log2_rounded(128), log2_rounded(-126)
+    ((1, 0), (44, 44), (44, 22))
     """
-    m = (k - 1 if k > 0 else -k).bit_length() - 1
-    return LOG2_CARRIED[m] if m >= 0 else 0
+    if k == 0:
+        return 0, 0
+    beyond, within = abs(k).bit_length() - 1, (abs(k) - 1).bit_length() - 1  # exponents away from 0 and toward it
+    below, above = (within, beyond) if k > 0 else (beyond, within)
+    return (LOG2_ROUNDED[below] if below >= 0 else 0), (LOG2_ROUNDED[above - 1] if above >= 1 else 0)

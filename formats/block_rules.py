@@ -24,7 +24,7 @@ _TORCHAO = "torchao/prototype/mx_formats of pytorch/ao"
 FLOOR = BlockRule(
     name="floor", scale=_ABSMAX, below_emax=True, scale_rounding=_DOWN, rounding=_EVEN,
     nan_in_block=NonFinite.NAN_SCALE, infinity_in_block=NonFinite.NAN_SCALE, nan=NanRule.ZERO,
-    source=f"OCP MX 1.0, section 6.3; what is not finite as in {_TORCHAO}",
+    source="OCP MX 1.0, section 6.3; what is not finite as in microsoft/microxcaling, mx/mx_ops.py",
 )  # fmt: skip
 MODELOPT_NVFP4 = BlockRule(
     name="modelopt_nvfp4_5a4242f", second=div(Given.TENSOR_ABSMAX, 2688), zero_second=1.0,
@@ -39,7 +39,12 @@ _ALL = (
     replace(FLOOR, name="ceil", scale_rounding=_UP, source=f"{_TORCHAO}, mode CEIL"),
     replace(
         FLOOR, name="rceil", scale=mul(_ABSMAX, div(1, _LARGEST)), below_emax=False, scale_rounding=_UP,
-        source=f"{_TORCHAO}, mode RCEIL: the rule of PTX cvt.rp to ue8m0",
+        source=f"{_TORCHAO} at 36027d8, mode RCEIL: the rule of PTX cvt.rp to ue8m0",
+    ),
+    replace(
+        FLOOR, name="torchao_rceil", scale=div(_ABSMAX, _LARGEST), significand=Significand.LOG2_IN_BINARY32,
+        below_emax=False, scale_rounding=_UP, infinity_in_block=NonFinite.LARGEST_SCALE,
+        source=f"{_TORCHAO} 0.18.0, mode RCEIL without a GPU: a quotient, and a logarithm in binary32",
     ),
     replace(
         FLOOR, name="even", significand=Significand.ROUNDED_TO_ELEMENT, source=f"{_TORCHAO}, mode EVEN",
@@ -54,9 +59,10 @@ _ALL = (
         source="microsoft/microxcaling, mx/mx_ops.py on a CPU, its default rounding: the logarithm is binary32",
     ),
     replace(
-        FLOOR, name="modelopt_mxfp4", scale=div(_ABSMAX, _LARGEST), below_emax=False, scale_rounding=_UP,
+        FLOOR, name="modelopt_mxfp4", scale=div(_ABSMAX, _LARGEST), significand=Significand.LOG2_IN_BINARY32,
+        below_emax=False, scale_rounding=_UP,
         rounding=E2M1_TOWARD_ZERO, element=_E2M1, nan_in_block=NonFinite.REFUSE, infinity_in_block=NonFinite.REFUSE,
-        source=f"{_MODELOPT}/mxfp4_tensor.py; its float logarithm is taken as exact",
+        source=f"{_MODELOPT}/mxfp4_tensor.py: the logarithm is binary32",
     ),
     replace(
         FLOOR, name="ggml_mxfp4", significand=Significand.LOG2_IN_BINARY32, rounding=Ties.TOWARD_ZERO,

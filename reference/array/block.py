@@ -101,7 +101,8 @@ def numbers(
     number = _number(absmax, given, made, executor)
     special = nan_block | (absmax == xp.uint32(block_scale.INFINITY))
     undefined = ~special & _is_nan(number, xp)
-    scales = _special(block_scale.stored(number, made.scale, xp), nan_block, special, made, xp)
+    scales = _stored(number, made, xp)
+    scales = _special(scales, nan_block, special, made, xp)
     given[Given.SCALE] = decode.decode(scales, _format(spec.scale), xp)
     given[Given.ABSMAX] = absmax.view(xp.float32)
     shifts = _shifts(given, made, executor)
@@ -160,13 +161,24 @@ _HALF_EVEN = Rounding.NEAREST_TIES_TO_EVEN
 def _number(absmax: Array, given: dict[Given, Array], made: BlockRequest, executor: Executor) -> Array:
     """What is stored as the scale, before it is rounded into the scale's format."""
     xp, rule = executor.xp, made.rule
-    taken = block_scale.with_significand(absmax, rule.significand, made.spec.element, xp)
-    number = evaluate(rule.scale, {**given, Given.ABSMAX: taken.view(xp.float32)}, executor)
+    number = evaluate(rule.scale, {**given, Given.ABSMAX: absmax.view(xp.float32)}, executor)
     if rule.zero_scale is not None:
         number = xp.where(block_scale.is_zero(number, xp), xp.float32(rule.zero_scale), number)
     if rule.least_scale is not None:
         number = executor.step(Operation.MAXIMUM, number, xp.float32(rule.least_scale), FLOAT32)
     return xp.broadcast_to(number, absmax.shape)
+
+
+def _stored(number: Array, made: BlockRequest, xp: Namespace) -> Array:
+    """Codes of scales; what overflowed is the largest one, also where ``2^128`` would be less."""
+    taken = block_scale.with_significand(number, made.rule.significand, made.spec.element, xp)
+    scales = block_scale.stored(taken, made.scale, xp)
+    infinite = number.view(xp.uint32) == xp.uint32(block_scale.INFINITY)
+    return xp.where(infinite, scales.dtype.type(_top(made.scale.spec)), scales)
+
+
+def _top(fmt: FloatSpec | IntSpec) -> int:
+    return fmt.max_code if isinstance(fmt, FloatSpec) else fmt.maximum
 
 
 def _special(scales: Array, nan_block: Array, special: Array, made: BlockRequest, xp: Namespace) -> Array:
@@ -177,8 +189,7 @@ def _special(scales: Array, nan_block: Array, special: Array, made: BlockRequest
             assert isinstance(fmt, FloatSpec)  # checked by `block_request`
             scales = xp.where(where, scales.dtype.type(fmt.nan_code or 0), scales)
         elif action is NonFinite.LARGEST_SCALE:
-            top = fmt.max_code if isinstance(fmt, FloatSpec) else fmt.maximum
-            scales = xp.where(where, scales.dtype.type(top), scales)
+            scales = xp.where(where, scales.dtype.type(_top(fmt)), scales)
     return scales
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from formats import FLOAT32, FloatSpec
 from formats.block import Coding
-from formats.block_rule import Significand, log2_carried
+from formats.block_rule import Significand, log2_rounded
 from formats.codebook import CodebookSpec
 from reference.array import codec
 from reference.array.arithmetic_words import leading_bit
@@ -17,35 +17,43 @@ INFINITY = 0x7F800000
 _LEAST = -149  # the exponent of binary32's smallest number
 
 
-def with_significand(magnitude: Array, significand: Significand, element: Coding, xp: Namespace) -> Array:
-    """binary32 magnitude patterns (uint32) after what is done to a block's largest magnitude.
+def with_significand(numbers: Array, significand: Significand, element: Coding, xp: Namespace) -> Array:
+    """float32 numbers after what is done to them before they are rounded to a scale; infinities and NaNs stay.
 
-    The pattern of infinity stands for ``2^128`` then, to which a finite number may be rounded.
+    Infinity also stands for ``2^128`` then, to which a finite number may be rounded.
     """
+    if significand is Significand.AS_IT_IS:
+        return numbers
+    bits = numbers.view(xp.uint32)
+    magnitude = bits & xp.uint32(0x7FFFFFFF)
     if significand is Significand.LOG2_IN_BINARY32:
-        return _carried_by_log2(magnitude, xp)
-    if significand is Significand.ROUNDED_TO_ELEMENT:
+        found = _rounded_by_log2(magnitude, xp)
+    else:
         assert not isinstance(element, CodebookSpec)  # checked by `block_request`
         precision = element.precision if isinstance(element, FloatSpec) else element.maximum.bit_length()
         dropped = 23 - (precision - 1)
-        rounded = (magnitude + xp.uint32(1 << dropped >> 1)) & xp.uint32(-1 << dropped & 0xFFFFFFFF)
-        return xp.minimum(rounded, xp.uint32(INFINITY))
-    return magnitude
+        found = (magnitude + xp.uint32(1 << dropped >> 1)) & xp.uint32(-1 << dropped & 0xFFFFFFFF)
+    found = xp.where(magnitude >= xp.uint32(INFINITY), magnitude, found)
+    return (found | (bits & xp.uint32(1 << 31))).view(xp.float32)
 
 
-def _carried_by_log2(magnitude: Array, xp: Namespace) -> Array:
-    """Magnitudes just below ``2^k`` as ``2^k``: see `formats.block_rule.LOG2_CARRIED`."""
+def _rounded_by_log2(magnitude: Array, xp: Namespace) -> Array:
+    """Magnitudes next to a power of two as that power: see `formats.block_rule.LOG2_ROUNDED`."""
     subnormal = magnitude < xp.uint32(1 << 23)
     top = leading_bit(xp.where(subnormal, magnitude, xp.uint32(0)), xp)
-    up = xp.clip(top + 1, 0, 23).astype(xp.uint32)
-    above = xp.where(subnormal, xp.uint32(1) << up, (magnitude | xp.uint32(0x7FFFFF)) + xp.uint32(1))
-    k = xp.where(subnormal, top + 1 + _LEAST, (above >> xp.uint32(23)).astype(xp.int32) - 127)
-    most = xp.asarray(_MOST_BELOW)[xp.clip(k - _LEAST, 0, len(_MOST_BELOW) - 1)]
-    return xp.where((magnitude != 0) & (above - magnitude <= most), above, magnitude)
+    place = xp.clip(top, 0, 22).astype(xp.uint32)
+    low = xp.where(subnormal, xp.uint32(1) << place, magnitude & xp.uint32(0x7F800000))
+    high = xp.where(subnormal, xp.uint32(2) << place, low + xp.uint32(1 << 23))
+    k = xp.where(subnormal, top, (magnitude >> xp.uint32(23)).astype(xp.int32) - 127 - _LEAST)
+    k = xp.clip(k, 0, len(_BELOW) - 2)
+    found = xp.where(high - magnitude <= xp.asarray(_BELOW)[k + 1], high, magnitude)
+    found = xp.where(magnitude - low <= xp.asarray(_ABOVE)[k], low, found)
+    return xp.where(magnitude == 0, magnitude, found)
 
 
-#: by ``k + 149``: how many numbers below ``2^k`` are carried; subnormals lie further apart than ``2^(k - 24)``
-_MOST_BELOW = np.array([log2_carried(k) >> max(0, -125 - k) for k in range(_LEAST, 129)], np.uint32)
+#: by ``k + 149``: how many numbers next to ``2^k`` are taken as it; subnormals lie further apart than normal numbers
+_BELOW = np.array([log2_rounded(k)[0] >> max(0, -125 - k) for k in range(_LEAST, 129)], np.uint32)
+_ABOVE = np.array([log2_rounded(k)[1] >> max(0, -126 - k) for k in range(_LEAST, 129)], np.uint32)
 
 
 def stored(numbers: Array, conversion: Conversion, xp: Namespace) -> Array:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from formats import FloatSpec, IntSpec, Rounding, Saturation
 from formats.block import BlockSpec, Coding, Shift
-from formats.block_rule import BlockRule, NonFinite, Significand, log2_carried
+from formats.block_rule import BlockRule, NonFinite, Significand, log2_rounded
 from formats.codebook import CodebookSpec
 from formats.element_book import element_book
 from formats.steps import Given
@@ -140,27 +140,32 @@ def _least(spec: Coding) -> Fraction:
 
 
 def _scale(given: dict[Given, Value], spec: BlockSpec, rule: BlockRule) -> int:
-    number = evaluate(rule.scale, {**given, Given.ABSMAX: _significand(given[Given.ABSMAX], spec.element, rule)})
+    number = evaluate(rule.scale, given)
     if number == 0 and rule.zero_scale is not None:
         number = Fraction(rule.zero_scale)
     if rule.least_scale is not None and number < rule.least_scale:
         number = Fraction(rule.least_scale)
-    if rule.below_emax and number == number and abs(number) != _INF:
-        number = Fraction(number) / Fraction(2) ** emax(spec.element)
+    if number == number and abs(number) != _INF:
+        number = _with_significand(Fraction(number), spec.element, rule)
+        number /= Fraction(2) ** (emax(spec.element) if rule.below_emax else 0)
     return _stored(number, spec.scale.format, rule.scale_rounding)
 
 
-def _significand(absmax: Value, element: Coding, rule: BlockRule) -> Value:
-    if rule.significand is Significand.AS_IT_IS or absmax == 0:
-        return absmax
-    a = Fraction(absmax)
+def _with_significand(number: Fraction, element: Coding, rule: BlockRule) -> Fraction:
+    if rule.significand is Significand.AS_IT_IS or number == 0:
+        return number
+    a = abs(number)
     exponent = _exponent(a)
     if rule.significand is Significand.LOG2_IN_BINARY32:
-        above = Fraction(2) ** (exponent + 1)
-        near = (above - a) / above * 2**24 <= log2_carried(exponent + 1)
-        return above if near else a
-    quantum = Fraction(2) ** (max(exponent, -126) - (_precision(element) - 1))
-    return round_to_integer(a / quantum, Rounding.NEAREST_TIES_TO_AWAY, negative=False) * quantum
+        low, high = Fraction(2) ** exponent, Fraction(2) ** (exponent + 1)
+        if (high - a) / high * 2**24 <= log2_rounded(exponent + 1)[0]:
+            a = high
+        elif (a - low) / low * 2**23 <= log2_rounded(exponent)[1]:
+            a = low
+    else:
+        quantum = Fraction(2) ** (max(exponent, -126) - (_precision(element) - 1))
+        a = round_to_integer(a / quantum, Rounding.NEAREST_TIES_TO_AWAY, negative=False) * quantum
+    return a if number > 0 else -a
 
 
 def _precision(spec: Coding) -> int:

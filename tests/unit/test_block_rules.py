@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import decimal
+import math
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -12,7 +14,8 @@ import pytest
 from block_cases import exact
 
 import formats
-from formats.block_rule import LOG2_CARRIED, BlockRule, Significand, log2_carried
+from formats import Rounding
+from formats.block_rule import LOG2_ROUNDED, BlockRule, Significand, log2_rounded
 from formats.block_rules import block_rule, block_rules
 from formats.blocks import block
 from reference import exact as judge
@@ -23,6 +26,7 @@ from reference.exact.block import emax, quantize_block
 MX = ("mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e2m3", "mxfp6_e3m2", "mxfp4", "mxint8")
 RULES = ("floor", "ceil", "rceil", "even")
 INFINITY = 0x7F800000
+_LOG2 = Significand.LOG2_IN_BINARY32
 
 
 def carried(patterns):
@@ -160,44 +164,45 @@ def test_how_far_even_overshoots(fmt, bound):
 
 
 class TestLogarithmInBinary32:
-    """How many numbers below a power of two have a logarithm that binary32 rounds up to its exponent."""
+    """How many numbers next to a power of two have a logarithm that binary32 rounds to its exponent."""
 
     def test_the_table(self):
         """``-log2(1 - j 2^-24) < 2^(m - 24)``, half a unit, by a correctly rounded logarithm of 60 digits."""
         with decimal.localcontext(prec=60):
-            for m, count in enumerate(LOG2_CARRIED):
+            for m, count in enumerate(LOG2_ROUNDED):
                 half_unit = Decimal(2) ** (m - 24)
-                below, above = (-(1 - Decimal(j) / 2**24).ln() / Decimal(2).ln() for j in (count, count + 1))
-                assert below < half_unit - Decimal("1e-15")
-                assert above > half_unit + Decimal("1e-15")
+                less, more = (-(1 - Decimal(j) / 2**24).ln() / Decimal(2).ln() for j in (count, count + 1))
+                assert less < half_unit - Decimal("1e-15")
+                assert more > half_unit + Decimal("1e-15")
 
     @staticmethod
-    def floor_of_log2(a):
-        """``floor(fl32(log2 a))``; a logarithm that is no integer is no tie, so 60 digits decide it."""
+    def log2(a):
+        """The logarithm, rounded to binary32; one that is no integer is no tie, so 60 digits decide it."""
         with decimal.localcontext(prec=60):
             log2 = Fraction((Decimal(a.numerator).ln() - Decimal(a.denominator).ln()) / Decimal(2).ln())
         if abs(log2 - round(log2)) < Fraction(1, 10**50):
             log2 = Fraction(round(log2))  # of a power of two
         code = judge.encode(log2, formats.FLOAT32, rounding="nearest_ties_to_even", saturation="sat_none")
-        value = Fraction(judge.decode(code, formats.FLOAT32))
-        return value.numerator // value.denominator
+        return Fraction(judge.decode(code, formats.FLOAT32))
 
     @pytest.mark.parametrize("k", range(-148, 129))
-    def test_numbers_below_every_power_of_two(self, k):
-        """The last one that is carried and the first that is not, and the golden model's and the judge's answer."""
-        unit = Fraction(2) ** max(k - 24, -149)
-        count = min(log2_carried(k) * Fraction(2) ** (k - 24) // unit, Fraction(2) ** (k - 1) // unit)
-        for below, due in ((count, k), (count + 1, k - 1), (0, k)):
-            a = Fraction(2) ** k - below * unit
-            if a < Fraction(2) ** (k - 1) or a == 2**128:
-                continue
-            assert self.floor_of_log2(a) == due
-            pattern = np.array([float(a)], np.float32).view(np.uint32)
-            found = int(with_significand(pattern, Significand.LOG2_IN_BINARY32, block("mxfp4").element, np)[0])
-            value = Fraction(2) ** 128 if found == INFINITY else Fraction(judge.decode(found, formats.FLOAT32))
-            assert value == (Fraction(2) ** k if due == k else a)
-            made = quantize_block([a], block("mxint8_narrow"), block_rule("microxcaling"))
-            assert made.scale == min(max(due + 127, 0), 254)
+    def test_numbers_next_to_every_power_of_two(self, k):
+        """The last one that is taken as it and the first that is not, on both sides, by golden model and judge."""
+        for side, spacing in ((0, k - 24), (1, k - 23)):
+            unit = Fraction(2) ** max(spacing, -149)
+            count = log2_rounded(k)[side] * Fraction(2) ** spacing // unit
+            for steps_away, taken in ((count, True), (count + 1, False), (0, True)):
+                a = Fraction(2) ** k + (steps_away * unit if side else -steps_away * unit)
+                if a <= 0 or a >= 2**128 or not Fraction(2) ** (k - 1) < a < Fraction(2) ** (k + 1):
+                    continue
+                logarithm = self.log2(a)
+                assert (logarithm == k) is taken
+                found = with_significand(np.array([a], np.float32), _LOG2, block("mxfp4").element, np)[0]
+                assert (2**128 if np.isinf(found) else Fraction(float(found))) == (Fraction(2) ** k if taken else a)
+                for rounding, code in (("toward_negative", math.floor), ("toward_positive", math.ceil)):
+                    rule = replace(block_rule("microxcaling"), scale_rounding=Rounding(rounding))
+                    made = quantize_block([a], block("mxint8_narrow"), rule)
+                    assert made.scale == min(max(code(logarithm) + 127, 0), 254)
 
     def test_a_scale_twice_too_large_just_below_8(self):
         x = np.zeros(32, np.float32)
