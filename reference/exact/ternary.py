@@ -7,18 +7,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from formats import FLOAT32, get
-from formats.ternary import (
-    Arithmetic,
-    Decision,
-    ElasticQuantizer,
-    Guard,
-    NoScale,
-    TokenQuantizer,
-    WeightQuantizer,
-    elastic_quantizer,
-    token_quantizer,
-    weight_quantizer,
-)
+from formats.ternary import Decision, Guard, NoScale, WeightQuantizer, weight_quantizer
+from formats.ternary_activations import Arithmetic, ElasticQuantizer, TokenQuantizer, elastic_quantizer, token_quantizer
 from formats.ternary_storage import TernaryBlock, ternary_block
 from reference.exact.codec import decode, encode
 
@@ -94,7 +84,9 @@ def _decided(d: list[Fraction], s: Fraction, divisor: Fraction, made: WeightQuan
 
 
 def quantize_tokens(x: Sequence[Number], quantizer: str | TokenQuantizer) -> tuple[list[int], Fraction | float]:
-    """Codes and scale of one token; finite numbers of binary32. Definition: `formats.ternary.TokenQuantizer`.
+    """Codes and scale of one token; finite numbers of binary32.
+
+    Definition: `formats.ternary_activations.TokenQuantizer`.
 
     >>> quantize_tokens([2, -1, Fraction(1, 2)], "bitnet_tokens_paper")
     ([128, -64, 32], Fraction(64, 1))
@@ -126,7 +118,7 @@ def bitnet_linear(codes: Sequence[int], trits: Sequence[int], scale: Number, gam
 def elastic(
     x: Sequence[Number], alpha: Number, quantizer: str | ElasticQuantizer
 ) -> tuple[list[int], list[Fraction | float]]:
-    """Codes and values of a tensor. Definition: `formats.ternary.ElasticQuantizer`.
+    """Codes and values of a tensor. Definition: `formats.ternary_activations.ElasticQuantizer`.
 
     >>> elastic([3, -1, Fraction(1, 4)], 2, "tbt_signed_2bit_code")
     ([1, 0, 0], [Fraction(2, 1), Fraction(0, 1), Fraction(0, 1)])
@@ -146,7 +138,7 @@ def elastic(
 def elastic_gradients(
     x: Sequence[Number], alpha: Number, gradient: Sequence[Number], quantizer: str | ElasticQuantizer
 ) -> tuple[list[Fraction], Fraction | float]:
-    """Gradients of ``x`` and ``alpha``. Definition: `formats.ternary.ElasticQuantizer`.
+    """Gradients of ``x`` and ``alpha``. Definition: `formats.ternary_activations.ElasticQuantizer`.
 
     >>> elastic_gradients([3, -1, 1], 2, [1, 1, 1], "tbt_signed_2bit_paper")[0]
     [Fraction(1, 1), Fraction(1, 1), Fraction(1, 1)]
@@ -173,7 +165,7 @@ def _slope(ratio: Fraction, value: Fraction, made: ElasticQuantizer) -> Number:
 
 
 def elastic_start(x: Sequence[Number], quantizer: str | ElasticQuantizer) -> Fraction | float:
-    """The first ``alpha``. Definition: `formats.ternary.ElasticQuantizer`.
+    """The first ``alpha``. Definition: `formats.ternary_activations.ElasticQuantizer`.
 
     >>> elastic_start([1, -3], "tbt_signed_2bit_code")
     Fraction(4, 1)

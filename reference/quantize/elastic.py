@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats.ternary import ElasticQuantizer, elastic_quantizer
+from formats.ternary_activations import ElasticQuantizer, elastic_quantizer
 from reference.array import ternary_elastic
 from reference.array.ternary_mean import scan_numpy
 from reference.quantize.ternary import Float32, check_values, refuse_values
@@ -17,9 +17,9 @@ from reference.quantize.ternary import Float32, check_values, refuse_values
 def elastic(x: ArrayLike, alpha: ArrayLike, quantizer: str | ElasticQuantizer) -> tuple[NDArray[np.int8], Float32]:
     """Codes (int8) and values (float32) of activations under a learned scale.
 
-    Definition: `formats.ternary.ElasticQuantizer`. ``x``: finite float32, any shape with an element; ``alpha``: one
-    positive float32. Raises ``KeyError`` (unknown quantiser), ``TypeError`` (dtype) or ``ValueError`` (no element,
-    NaN or infinity, an alpha that is not one positive number).
+    Definition: `formats.ternary_activations.ElasticQuantizer`. ``x``: finite float32, any shape with an element;
+    ``alpha``: one positive float32. Raises ``KeyError`` (unknown quantiser), ``TypeError`` (dtype) or
+    ``ValueError`` (no element, NaN or infinity, an alpha that is not one positive number).
 
     >>> elastic(np.float32([3, -1, 1.5]), np.float32(1), "tbt_unsigned_2bit_code")
     (array([2, 0, 2], dtype=int8), array([ 1., -1.,  1.], dtype=float32))
@@ -37,8 +37,8 @@ def elastic_gradients(
 ) -> tuple[Float32, np.float32]:
     """Gradients of ``x`` and of ``alpha``, given that of the values.
 
-    Definition: `formats.ternary.ElasticQuantizer`; the sum for ``alpha`` is exact and rounded once. ``gradient``:
-    finite float32 in the shape of ``x``; other arguments and errors as in `elastic`.
+    Definition: `formats.ternary_activations.ElasticQuantizer`; the sum for ``alpha`` is exact and rounded once.
+    ``gradient``: finite float32 in the shape of ``x``; other arguments and errors as in `elastic`.
 
     >>> elastic_gradients(np.float32([3, -1, 1.5]), np.float32(2), np.float32([1, 1, 1]), "tbt_signed_2bit_paper")
     (array([1., 0., 1.], dtype=float32), np.float32(-1.0833334))

@@ -9,13 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats.ternary import (
-    Arithmetic,
-    TokenQuantizer,
-    WeightQuantizer,
-    token_quantizer,
-    weight_quantizer,
-)
+from formats.ternary import WeightQuantizer, weight_quantizer
+from formats.ternary_activations import Arithmetic, TokenQuantizer, token_quantizer
 from reference.array import ternary_tokens, ternary_weights
 from reference.array.ternary_mean import scan_numpy
 from reference.quantize.granularity import channels
@@ -71,9 +66,9 @@ def dequantize_ternary(weights: TernaryWeights) -> Float32:
 def quantize_tokens(x: ArrayLike, quantizer: str | TokenQuantizer) -> tuple[NDArray[np.signedinteger], Float32]:
     """BitNet's activations: codes along the last axis, and a scale for each of the others.
 
-    Definition: `formats.ternary.TokenQuantizer`. ``x``: finite float32 (bfloat16 where the record rounds to it),
-    shape ``(..., n)``. Codes are int8, or int16 where int8 does not hold the range; the scale is what a value was
-    multiplied with, float32 of shape ``(...)``, infinite for a token of zeros without a floor.
+    Definition: `formats.ternary_activations.TokenQuantizer`. ``x``: finite float32 (bfloat16 where the record
+    rounds to it), shape ``(..., n)``. Codes are int8, or int16 where int8 does not hold the range; the scale is
+    what a value was multiplied with, float32 of shape ``(...)``, infinite for a token of zeros without a floor.
 
     Raises ``KeyError`` (unknown quantiser), ``TypeError`` (dtype) or ``ValueError`` (no element, NaN or infinity).
 

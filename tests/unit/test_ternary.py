@@ -17,11 +17,11 @@ from formats.ternary import (
     TBT_BINARY_CODE,
     TBT_CODE,
     TBT_PAPER,
-    TOKEN_QUANTIZERS,
     TWN_LAYER,
     WEIGHT_QUANTIZERS,
     weight_quantizer,
 )
+from formats.ternary_activations import TOKEN_QUANTIZERS
 from reference.array import ternary_binary32 as binary32
 from reference.array import ternary_mean
 from reference.exact import ternary as judge

@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 
 import kernels_ref.ternary_elastic as jax_elastic
-from formats.ternary import ELASTIC_QUANTIZERS, TBT_SIGNED_2BIT_CODE, TBT_UNSIGNED_2BIT_CODE, elastic_quantizer
+from formats.ternary_activations import (
+    ELASTIC_QUANTIZERS,
+    TBT_SIGNED_2BIT_CODE,
+    TBT_UNSIGNED_2BIT_CODE,
+    elastic_quantizer,
+)
 from reference.array import ternary_binary32 as binary32
 from reference.array.ternary_elastic import gradient_scale
 from reference.exact import ternary as judge
