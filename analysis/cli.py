@@ -10,6 +10,7 @@ import sys
 import typer
 
 from analysis.commands.accumulate import accumulate
+from analysis.commands.agree import agree
 from analysis.commands.compare import compare
 from analysis.commands.doctor import doctor
 from analysis.commands.show import show
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (compare, show, accumulate, sweep, doctor):
+for command in (compare, agree, show, accumulate, sweep, doctor):
     app.command()(command)
 
 

@@ -1,0 +1,157 @@
+"""What each way into a block format costs on tensors: signal-to-noise ratio, and blocks on which two ways differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
+from numpy.typing import NDArray
+
+from analysis.agreement.ways import Chosen, Way
+from analysis.metrics import snr_db
+from analysis.tensors import Tensor
+from reference.quantize.granularity import channels
+
+#: numbers that are quantised at a time, and the length of the rows that they are laid out in
+_PIECE, _COLUMNS = 1 << 22, 1024
+#: hears how much of the work is done, of how much, and what is next
+Progress = Callable[[int, int, str], None]
+
+
+def _silent(done: int, total: int, label: str) -> None:
+    """Report nothing."""
+
+
+def measure(
+    tensors: Sequence[Tensor], ways: Sequence[Way], progress: Progress = _silent
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two tables over all tensors as one: a row for each way, and a row for each pair of ways.
+
+    Tensors are matrices of channels, ``[out, in]``, cut into blocks along ``in``, which must hold whole ones: see
+    `whole_blocks`. First table: ``format, way, expected, blocks, snr_db``; ``expected`` is the rule that a peer should
+    equal, else empty. Second: ``format, first, second, blocks, same_scale, same_values``, parts of the blocks; values
+    are compared, bit by bit, for a peer and its expected rule only.
+
+    Raises ``ValueError`` for a tensor that holds NaN or infinity, or for none at all.
+
+    >>> from analysis.agreement.ways import ways
+    >>> x = np.random.default_rng(0).standard_normal((8, 64)).astype(np.float32)
+    >>> rows, pairs = measure([Tensor(name="w", values=x, source="drawn")], ways("mxfp4"))
+    >>> rows["way"].tolist()[:2], int(rows["blocks"][0]), float(pairs["same_scale"].min()) < 1
+    (['floor', 'ceil'], 16, True)
+    """
+    if not tensors:
+        raise ValueError("there is no tensor to quantise")
+    counts = _Counts(ways)
+    pieces = _pieces(tensors, ways[0])
+    total = sum(tensor.values.size for tensor in tensors)
+    done = 0
+    for name, piece in pieces:
+        progress(done, total, name)
+        counts.add(piece, [each.quantise(piece) for each in ways])
+        done += piece.size
+    progress(done, total, "")
+    return counts.rows(), counts.pairs()
+
+
+def _pieces(tensors: Sequence[Tensor], example: Way) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """The tensors one by one where they have a number of their own; else all blocks, in pieces of one shape.
+
+    One shape is compiled once.
+    """
+    if example.spec.scale.second is not None:
+        yield from ((tensor.name, _matrix(tensor)) for tensor in tensors)
+        return
+    every = np.concatenate([_matrix(tensor).reshape(-1) for tensor in tensors])
+    for start in range(0, every.size, _PIECE):
+        piece = every[start : start + _PIECE]
+        columns = _COLUMNS if piece.size % _COLUMNS == 0 else example.spec.size
+        yield f"{start + piece.size:,} numbers", piece.reshape(-1, columns)
+
+
+def whole_blocks(tensors: Sequence[Tensor], size: int) -> tuple[list[Tensor], list[str]]:
+    """The tensors whose channels are whole blocks of ``size``, and the names of the others.
+
+    >>> tensors = [Tensor(name=f"w{n}", values=np.zeros((2, n), np.float32), source="made here") for n in (64, 80)]
+    >>> found, left_out = whole_blocks(tensors, 32)
+    >>> [tensor.name for tensor in found], left_out
+    (['w64'], ['w80'])
+    """
+    fits = [channels(tensor.values.shape)[1] % size == 0 for tensor in tensors]
+    found = [tensor for tensor, fit in zip(tensors, fits, strict=True) if fit]
+    return found, [tensor.name for tensor, fit in zip(tensors, fits, strict=True) if not fit]
+
+
+def _matrix(tensor: Tensor) -> NDArray[np.float32]:
+    if not np.isfinite(tensor.values).all():
+        raise ValueError(f"tensor {tensor.name!r} holds NaN or infinity; replace them, or choose others by name")
+    return np.ascontiguousarray(tensor.values.reshape(channels(tensor.values.shape)), dtype=np.float32)
+
+
+class _Counts:
+    """Sums over tensors."""
+
+    def __init__(self, ways: Sequence[Way]) -> None:
+        self.ways = ways
+        self.blocks = 0
+        self.signal = 0.0
+        self.noise = np.zeros(len(ways))
+        self.same: dict[tuple[int, int], NDArray[np.int64]] = {
+            pair: np.zeros(2, np.int64) for pair in combinations(range(len(ways)), 2)
+        }
+
+    def add(self, x: NDArray[np.float32], chosen: Sequence[Chosen]) -> None:
+        size = self.ways[0].spec.block[-1]
+        self.blocks += chosen[0].scales.size
+        self.signal += _squares(x)
+        for i, each in enumerate(chosen):
+            self.noise[i] += _squares(x - each.values)
+        for (i, j), same in self.same.items():
+            same[0] += int((chosen[i].scales == chosen[j].scales).sum())
+            if self._is_due(i, j):
+                differs = _by_block(chosen[i].values.view(np.uint32) != chosen[j].values.view(np.uint32), size)
+                same[1] += int((~differs).sum())
+
+    def _is_due(self, i: int, j: int) -> bool:
+        return self.ways[j].expected == self.ways[i].name
+
+    def rows(self) -> pd.DataFrame:
+        return pd.DataFrame(
+            [
+                {
+                    "format": each.spec.name,
+                    "way": each.name,
+                    "expected": each.expected,
+                    "blocks": self.blocks,
+                    "snr_db": snr_db(self.signal, float(self.noise[i])),
+                }
+                for i, each in enumerate(self.ways)
+            ]
+        )
+
+    def pairs(self) -> pd.DataFrame:
+        return pd.DataFrame(list(self._pairs()))
+
+    def _pairs(self) -> Iterator[dict[str, Any]]:
+        for (i, j), same in self.same.items():
+            yield {
+                "format": self.ways[i].spec.name,
+                "first": self.ways[i].name,
+                "second": self.ways[j].name,
+                "blocks": self.blocks,
+                "same_scale": int(same[0]) / self.blocks,
+                "same_values": int(same[1]) / self.blocks if self._is_due(i, j) else float("nan"),
+            }
+
+
+def _squares(x: NDArray[np.float32]) -> float:
+    wide = x.astype(np.float64).reshape(-1)
+    return float(np.dot(wide, wide))
+
+
+def _by_block(x: NDArray[Any], size: int) -> NDArray[Any]:
+    """The largest element of each block of the last axis."""
+    return x.reshape(*x.shape[:-1], -1, size).max(-1)

@@ -1,0 +1,60 @@
+"""The picture of a map: which scale each rule picks over a binade, and what it costs on each collection of tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from analysis.agreement.intervals import BINADE, Interval
+from analysis.agreement.map import Map
+
+_SHADES = {0: "#c7d7ee", -1: "#1f4e9c", -2: "#0b1f47"}
+_COLOURS = ("#be123c", "#0b6e4f", "#a16207", "#7b2d8b")
+
+
+def picture(found: Map) -> Figure:
+    """A row for each MX format: bars over the significand of the block's largest magnitude, and costs in decibels."""
+    names = list(found.choices)
+    heights = [len(found.choices[name]) for name in names]
+    figure = Figure(figsize=(11, 0.6 + 0.36 * sum(heights) + 0.35 * len(names)), layout="constrained")
+    grid: Any = figure.subplots(len(names), 2, squeeze=False, height_ratios=heights, sharex="col")
+    for axes, name in zip(grid, names, strict=True):
+        rules = list(found.choices[name])
+        _bars(axes[0], name, [found.choices[name][rule] for rule in rules], rules)
+        _costs(axes[1], found, name, rules)
+    for headroom, shade in list(_SHADES.items())[:2]:
+        text = "OCP's scale" if headroom == 0 else "twice that"
+        grid[0, 0].plot([], [], "s", markersize=9, color=shade, label=text)
+    grid[0, 0].legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.25, 1.0), ncols=2)
+    grid[-1, 0].set_xlabel(rf"largest magnitude of the block / $2^{BINADE}$")
+    grid[-1, 1].set_xlabel("SNR lost against the best rule, dB")
+    grid[0, 1].legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3)
+    return figure
+
+
+def _bars(axes: Any, name: str, choices: list[tuple[Interval, ...]], rules: list[str]) -> None:
+    for y, intervals in enumerate(choices):
+        for each in intervals:
+            width = float(each.stop - each.start)
+            axes.barh(y, width, left=float(each.start), height=0.78, color=_SHADES[each.headroom], linewidth=0)
+    axes.set_xlim(1, 2)
+    axes.set_yticks(range(len(rules)), rules, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_title(name, loc="left", fontsize=9, fontweight="bold")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _costs(axes: Any, found: Map, name: str, rules: list[str]) -> None:
+    rows = found.rows[(found.rows["format"] == name) & (found.rows["expected"] == "")]
+    for i, (source, group) in enumerate(rows.groupby("data", sort=False)):
+        cost = group.set_index("way")["cost_db"].reindex(rules)
+        axes.plot(
+            cost, range(len(rules)), "o", markersize=5, color=_COLOURS[i % len(_COLOURS)], label=source, alpha=0.8
+        )
+    axes.set_yticks(range(len(rules)), [""] * len(rules))
+    axes.set_ylim(len(rules) - 0.5, -0.5)
+    axes.grid(alpha=0.25)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
