@@ -27,7 +27,7 @@ from analysis.tensors.smollm2 import smollm2
 from formats.gguf_types import GGUF_TYPES
 from reference.gguf import dequantize_gguf
 
-SIZE = 1 << 22  #: elements of a drawn tensor
+SIZE, COLUMNS = 1 << 22, 1 << 11  #: elements of a drawn tensor and of its rows
 WHOLE_FILE, EACH_TYPE = 3, 1
 
 
@@ -75,7 +75,8 @@ def whole_file(seconds: float) -> Iterator[Result]:
 def each_type(name: str, seconds: float) -> Iterator[Result]:
     """Blocks of random bytes whose float16 scales are finite."""
     kind, number = GGUF_TYPES[name], gguf.GGMLQuantizationType[name]
-    data = np.random.default_rng(0).integers(0, 256, (SIZE // kind.elements, kind.nbytes), dtype=np.uint8) & 0xBF
+    shape = (SIZE // COLUMNS, COLUMNS // kind.elements * kind.nbytes)
+    data = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8) & 0xBF
     runs = {
         "ours": lambda: values(data, kind),
         "golden": lambda: dequantize_gguf(data, kind),

@@ -1,6 +1,6 @@
 """GGUF, versions 2 and 3: block types and their values are the project's, the walk has every length checked.
 
-What `formats.gguf_types` does not have, but the ``gguf`` package can dequantise, the package does.
+The types with look-up grids (IQ1, IQ2, IQ3), which the project does not have, are dequantised by the ``gguf`` package.
 
 The package's own reader loops over the counts that a file declares, so that forty hostile bytes can keep it busy for
 years; it also hands out tensors that overlap. Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
@@ -24,8 +24,10 @@ from analysis.tensors import gguf_values
 from analysis.tensors.cursor import Cursor
 from analysis.tensors.tensor import Skipped, Tensor, Wanted
 from formats.gguf_types import GGUF_TYPES
+from formats.ternary_storage import TQ1_0
 from reference.blocks import BlockTensor
 from reference.gguf import gguf_tensor
+from reference.ternary_blocks import dequantize_ternary_blocks
 
 _MAX_DIMENSIONS = 4
 _FLOATS = {"F16": np.float16, "BF16": ml_dtypes.bfloat16, "F32": np.float32, "F64": np.float64}
@@ -199,5 +201,7 @@ def _entry(cursor: Cursor, info: _Info) -> Tensor | Skipped:
 def _dequantised(stored: NDArray[np.uint8], kind: GGMLQuantizationType) -> NDArray[Any]:
     if known := GGUF_TYPES.get(kind.name):
         return gguf_values.values(stored, known)
+    if kind is GGMLQuantizationType.TQ1_0:
+        return dequantize_ternary_blocks(stored.reshape(*stored.shape[:-1], -1, TQ1_0.bytes_per_block), TQ1_0)
     with np.errstate(all="ignore"):  # a scale may be infinite or NaN
         return dequantize(stored, kind)
