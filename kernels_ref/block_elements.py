@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from formats import FLOAT32, FloatSpec, IntSpec, Rounding, Saturation
 from formats.block_rule import NonFinite
@@ -32,6 +32,7 @@ from kernels_ref.block_binary32 import (
     number_of,
 )
 from kernels_ref.block_search import by_magnitude
+from kernels_ref.block_view import blocked, expand, whole
 from reference.array import codebook
 from reference.array.block_request import BlockRequest, is_power_of_two, significant_bits, threshold_bits, uses
 from reference.array.carrier import Carrier
@@ -87,25 +88,75 @@ def _decides_near_one(element: Conversion | EncodeTable) -> bool:
     return spec.has_zero and spec.signed and spec.fraction_bits - spec.emin < _FAR and spec.emax < _FAR
 
 
-def codes(bits: Array, numbers: Array, factor: Factor, made: BlockRequest) -> Array:
-    """Codes of elements (int32 patterns) by the factors of their blocks, patterns too, of a shape that broadcasts."""
-    sign, quotient = bits, _quotients(bits, numbers, factor, infinite=_lets_infinities_in(made))
-    if not is_power_of_two(made.spec.scale.format):
-        sign = bits ^ numbers
+def codes(x: Array, grid: Array, factor: Factor, made: BlockRequest) -> Array:
+    """Codes of the elements of a tensor by the factors of its blocks, a grid of patterns.
+
+    The tensor goes into the branches as it is: XLA writes down whatever is made of it before.
+    """
+    block = made.spec.block
+
+    def usual(x: Array, grid: Array) -> Array:
+        bits, numbers = blocked(bits_of(x), block), expand(grid, block)
+        return whole(_decided(_plainly(bits, numbers, factor, made), bits ^ numbers, made), block, x.shape)
+
+    def any_(x: Array, grid: Array) -> Array:
+        bits, numbers = blocked(bits_of(x), block), expand(grid, block)
+        infinite = made.rule.infinity_in_block is NonFinite.LARGEST_SCALE
+        quotient = _quotients(bits, numbers, factor, infinite=infinite)
+        return whole(_decided(quotient, bits ^ numbers, made), block, x.shape)
+
+    return lax.cond(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        _are_usual(grid & MAGNITUDE, factor, made).all(), usual, any_, x, grid
+    )
+
+
+def _are_usual(f: Array, factor: Factor, made: BlockRequest) -> Array:
+    """Where an operation that takes subnormals for 0, and makes them 0, does not show in the codes."""
+    least = _least_decision(made.element)
+    if not factor.divides:
+        lowest, highest = 1 - BIAS, BIAS - 2 + least
+    else:
+        lowest, highest = 1 - BIAS - least, BIAS - 1
+    within = (f > (lowest + BIAS) << FRACTION_BITS) & (f < (highest + BIAS) << FRACTION_BITS)
+    return within | (f > INFINITY)
+
+
+def _least_decision(element: Conversion | EncodeTable) -> int:
+    """An exponent ``e`` such that all numbers below ``2^e`` become what 0 does."""
+    if isinstance(element, EncodeTable):
+        return min((key if key >= 0 else ~key) >> FRACTION_BITS for key in element.keys) - BIAS
+    spec = element.spec
+    return (-spec.fraction_bits if isinstance(spec, IntSpec) else spec.emin - spec.fraction_bits) - 1
+
+
+def _plainly(bits: Array, numbers: Array, factor: Factor, made: BlockRequest) -> Array:
+    """Magnitudes of quotients by usual factors."""
+    x, f = number_of(bits & MAGNITUDE), numbers & MAGNITUDE
+    if not factor.divides:
+        return bits_of(x * number_of(f))
+    if is_power_of_two(made.spec.scale.format) and factor.operand is Given.SCALE:
+        reciprocal = jnp.where(f > INFINITY, NAN, 2 * ONE - f)
+        return bits_of(x * number_of(reciprocal))
+    return bits_of(x / _not_broadcast(f, bits))
+
+
+def _not_broadcast(divisor: Array, bits: Array) -> Array:
+    """The positive divisor of each element; XLA, which does not know it for a broadcast now, keeps the division."""
+    return number_of(jnp.maximum(divisor, bits >> 31))
+
+
+def _decided(quotient: Array, sign: Array, made: BlockRequest) -> Array:
+    """Codes of quotients: magnitude patterns with signs."""
     element = made.element
     if isinstance(element, EncodeTable):
         found = by_magnitude(quotient, sign, element)
         return codebook.encode(number_of(quotient | (sign & SIGN)), element, jnp) if found is None else found
-    spec, is_nan = element.spec, quotient > INFINITY
+    spec = element.spec
     carrier = Carrier(sign < 0, quotient.astype(jnp.uint32), FRACTION_BITS, BIAS, 2 * BIAS + 1)
     precision, emin = binade(spec) if isinstance(spec, IntSpec) else (spec.precision, spec.emin)
     magnitude = lanes.round_magnitude(carrier, precision, emin, element, jnp, None).astype(jnp.int32)
     code = _integer(magnitude, sign, spec) if isinstance(spec, IntSpec) else _float(magnitude, sign, spec)
-    return jnp.where(is_nan, nan_code(element), code).astype(code_dtype(spec, jnp))
-
-
-def _lets_infinities_in(made: BlockRequest) -> bool:
-    return made.rule.infinity_in_block is NonFinite.LARGEST_SCALE
+    return jnp.where(quotient > INFINITY, nan_code(element), code).astype(code_dtype(spec, jnp))
 
 
 def _float(magnitude: Array, sign: Array, spec: FloatSpec) -> Array:
@@ -128,8 +179,7 @@ def _quotients(bits: Array, numbers: Array, factor: Factor, *, infinite: bool) -
         top = jnp.where(magnitude == INFINITY, INFINITY, top)
     if not factor.divides:
         return bits_of(number_of(top) * number_of(significand))
-    divisor = jnp.maximum(significand, bits >> 31)  # the same, but no broadcast: XLA then keeps the division
-    return bits_of(number_of(top) / number_of(divisor))
+    return bits_of(number_of(top) / _not_broadcast(significand, bits))
 
 
 def _of_block(f: Array, factor: Factor) -> tuple[Array, Array, Array]:

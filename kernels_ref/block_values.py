@@ -6,9 +6,11 @@ exact; the product with the last, whatever its bits, is known to its rounding er
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from formats import FLOAT32, FloatSpec, IntSpec, Rounding, Saturation
@@ -18,6 +20,7 @@ from formats.operations import Operation
 from formats.results import BFLOAT16, FLOAT16
 from kernels_ref import block_binary32 as binary32
 from kernels_ref.block_binary32 import BIAS, FRACTION, FRACTION_BITS, IMPLICIT, INFINITY, MAGNITUDE, NAN, ONE, SIGN
+from kernels_ref.block_search import by_bits
 from kernels_ref.block_view import blocked, expand, whole
 from reference.array import arithmetic_rounding, block_grid, codebook, decode
 from reference.array.arithmetic_numbers import Exact
@@ -28,6 +31,7 @@ from reference.array.conversion import conversion
 #: the dtypes that values may be rounded to, and how other than float32
 DTYPES: dict[str, FloatSpec | None] = {"float32": None, "bfloat16": BFLOAT16, "float16": FLOAT16}
 _BITS = FRACTION_BITS + 1
+_FEW = 16  # values that selections find faster than a look-up
 _FAR = 100  # elements between 2^-100 and 2^100 and their products with significands are no subnormals
 
 
@@ -93,6 +97,27 @@ def dequantize(
     codes: Array, scales: Array, second: Array | None, shifts: Array | None, spec: BlockSpec, dtype: str
 ) -> Array:
     """Values in a dtype of `DTYPES`; arguments are taken as checked, see `reference.dequantize_blocks`."""
+
+    def exactly(*parts: Array) -> Array:
+        return _dequantize(*parts, spec=spec, dtype=dtype)
+
+    parts = [part for part in (codes, scales, second, shifts) if part is not None]
+    if (
+        dtype != "float32"
+        or spec.shift is not None
+        or spec.scale.form is Form.DIVISOR
+        or _exponents(spec.element) > _FAR
+    ):
+        return exactly(*parts)
+    usual = functools.partial(_plainly, spec=spec)
+    return lax.cond(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        _are_usual(scales, second, spec), usual, exactly, *parts
+    )
+
+
+def _dequantize(codes: Array, scales: Array, third: Array | None = None, *, spec: BlockSpec, dtype: str) -> Array:
+    """Values of any codes; ``third`` is what the format has beside scales."""
+    second, shifts = (None, third) if spec.shift is not None else (third, None)
     block, element = spec.block, blocked(_patterns(codes, spec.element), spec.block)
     scale = expand(binary32.apart(_patterns(scales, spec.scale.format)), block)
     if spec.shift is not None and shifts is not None:
@@ -107,6 +132,27 @@ def dequantize(
     return whole(_rounded(exact, dtype), block, codes.shape)
 
 
+def _are_usual(scales: Array, second: Array | None, spec: BlockSpec) -> Array:
+    """Whether no value is a subnormal, nor any number on the way there."""
+    least = -_exponents(spec.element)
+    last = _patterns(scales, spec.scale.format)
+    if second is not None:
+        least -= _exponents(spec.scale.format)
+        last = binary32.bits_of(second)
+    magnitude = last & MAGNITUDE
+    normal = (magnitude == 0) | (magnitude >= (1 - least) << FRACTION_BITS)
+    return normal.all() & (second is None or _exponents(spec.scale.format) < _FAR)
+
+
+def _plainly(codes: Array, scales: Array, second: Array | None = None, *, spec: BlockSpec) -> Array:
+    """float32 values where `_are_usual`: products, of which only the last is rounded."""
+    element = binary32.number_of(blocked(_patterns(codes, spec.element), spec.block))
+    values = element * expand(binary32.number_of(_patterns(scales, spec.scale.format)), spec.block)
+    if second is not None:
+        values = values * expand(block_grid.spread_second(second, spec.scale.per, scales.shape, jnp), spec.block)
+    return whole(values, spec.block, codes.shape)
+
+
 def _exact_bits(spec: BlockSpec) -> int:
     return significant_bits(spec.element) + significant_bits(spec.scale.format)
 
@@ -114,7 +160,9 @@ def _exact_bits(spec: BlockSpec) -> int:
 def _patterns(codes: Array, spec: Coding) -> Array:
     """int32 patterns of the values of codes."""
     if isinstance(spec, CodebookSpec):
-        return binary32.bits_of(codebook.decode(codes, spec, jnp))
+        patterns = codebook.values(spec).view(np.int32).tolist()
+        few = len(patterns) <= _FEW
+        return by_bits(codes, patterns) if few else binary32.bits_of(codebook.decode(codes, spec, jnp))
     if spec == FLOAT32:
         bits = codes.astype(jnp.uint32).astype(jnp.int32)
         return jnp.where(bits & MAGNITUDE > INFINITY, NAN, bits)

@@ -21,7 +21,7 @@ from kernels_ref import block_elements, block_values
 from kernels_ref.block_binary32 import INFINITY, MAGNITUDE, apart, bits_of
 from kernels_ref.block_elements import Factor
 from kernels_ref.block_executor import JaxExecutor
-from kernels_ref.block_view import blocked, expand, largest_magnitude, whole
+from kernels_ref.block_view import blocked, largest_magnitude
 from reference.array import block as array_block
 from reference.array.block_request import BlockRequest, block_request
 from reference.array.carrier import carry
@@ -132,16 +132,17 @@ def _exactly(x: Array, made: BlockRequest, random_bits: Array | None) -> Parts:
 
 def _fast(x: Array, made: BlockRequest, factor: Factor) -> Parts:
     """The same where elements have one factor."""
-    block, bits = made.spec.block, blocked(bits_of(x), made.spec.block)
-    largest = largest_magnitude(bits, block)
+    largest = largest_magnitude(blocked(bits_of(x), made.spec.block), made.spec.block)
     nan_block = largest > INFINITY
     absmax = jnp.where(nan_block, 0, largest).astype(jnp.uint32)
     found = array_block.numbers(absmax, nan_block, {}, made, JaxExecutor())
     number = bits_of(jnp.broadcast_to(array_block.evaluate(factor.operand, found.given, JaxExecutor()), absmax.shape))
     number = apart(number)
-    codes = block_elements.codes(bits, expand(number, block), factor, made)
+    codes = block_elements.codes(x, number, factor, made)
     suspect = (largest >= INFINITY) | ((number & MAGNITUDE) >= INFINITY) | found.undefined
-    return Parts(whole(codes, block, x.shape), found.scales, found.second, None, suspect.any())
+    if factor.divides and not factor.exact:
+        suspect = suspect | (number & MAGNITUDE == 0)
+    return Parts(codes, found.scales, found.second, None, suspect.any())
 
 
 def _dequantize_array(
