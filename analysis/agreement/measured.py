@@ -15,8 +15,8 @@ from analysis.metrics import snr_db
 from analysis.tensors import Tensor
 from reference.quantize.granularity import channels
 
-#: numbers that are quantised at a time, and the length of the rows that they are laid out in
-_PIECE, _COLUMNS = 1 << 22, 1024
+#: numbers that are quantised at a time
+_PIECE = 1 << 22
 #: hears how much of the work is done, of how much, and what is next
 Progress = Callable[[int, int, str], None]
 
@@ -46,30 +46,31 @@ def measure(
     if not tensors:
         raise ValueError("there is no tensor to quantise")
     counts = _Counts(ways)
-    pieces = _pieces(tensors, ways[0])
     total = sum(tensor.values.size for tensor in tensors)
     done = 0
-    for name, piece in pieces:
+    for name, piece, size in _pieces(tensors, ways[0]):
         progress(done, total, name)
-        counts.add(piece, [each.quantise(piece) for each in ways])
-        done += piece.size
+        counts.add(piece, [each.quantise(piece) for each in ways], size)
+        done += size
     progress(done, total, "")
     return counts.rows(), counts.pairs()
 
 
-def _pieces(tensors: Sequence[Tensor], example: Way) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """The tensors one by one where they have a number of their own; else all blocks, in pieces of one shape.
+def _pieces(tensors: Sequence[Tensor], example: Way) -> Iterator[tuple[str, NDArray[np.float32], int]]:
+    """Name, matrix and how many of its numbers count: the tensors one by one where they have a number of their own.
 
-    One shape is compiled once.
+    Else all blocks, in pieces of one shape, so that each way is compiled once; zeros that fill the last piece do not
+    count.
     """
     if example.spec.scale.second is not None:
-        yield from ((tensor.name, _matrix(tensor)) for tensor in tensors)
+        yield from ((tensor.name, _matrix(tensor), tensor.values.size) for tensor in tensors)
         return
     every = np.concatenate([_matrix(tensor).reshape(-1) for tensor in tensors])
-    for start in range(0, every.size, _PIECE):
-        piece = every[start : start + _PIECE]
-        columns = _COLUMNS if piece.size % _COLUMNS == 0 else example.spec.size
-        yield f"{start + piece.size:,} numbers", piece.reshape(-1, columns)
+    length = min(_PIECE, every.size)
+    for start in range(0, every.size, length):
+        piece = every[start : start + length]
+        filled = np.pad(piece, (0, length - piece.size)).reshape(-1, example.spec.size)
+        yield f"{start + piece.size:,} numbers", filled, piece.size
 
 
 def whole_blocks(tensors: Sequence[Tensor], size: int) -> tuple[list[Tensor], list[str]]:
@@ -103,17 +104,22 @@ class _Counts:
             pair: np.zeros(2, np.int64) for pair in combinations(range(len(ways)), 2)
         }
 
-    def add(self, x: NDArray[np.float32], chosen: Sequence[Chosen]) -> None:
+    def add(self, x: NDArray[np.float32], chosen: Sequence[Chosen], counted: int) -> None:
+        """Count the first ``counted`` numbers of a matrix and of what the ways made of it."""
         size = self.ways[0].spec.block[-1]
-        self.blocks += chosen[0].scales.size
+        blocks = counted // size
+        x = x.reshape(-1)[:counted]
+        scales = [each.scales.reshape(-1)[:blocks] for each in chosen]
+        values = [each.values.reshape(-1)[:counted] for each in chosen]
+        self.blocks += blocks
         self.signal += _squares(x)
-        for i, each in enumerate(chosen):
-            self.noise[i] += _squares(x - each.values)
+        for i, value in enumerate(values):
+            self.noise[i] += _squares(x - value)
         for (i, j), same in self.same.items():
-            same[0] += int((chosen[i].scales == chosen[j].scales).sum())
+            same[0] += int((scales[i] == scales[j]).sum())
             if self._is_due(i, j):
-                differs = _by_block(chosen[i].values.view(np.uint32) != chosen[j].values.view(np.uint32), size)
-                same[1] += int((~differs).sum())
+                differs = values[i].view(np.uint32) != values[j].view(np.uint32)
+                same[1] += int((~differs.reshape(-1, size).any(-1)).sum())
 
     def _is_due(self, i: int, j: int) -> bool:
         return self.ways[j].expected == self.ways[i].name
@@ -148,10 +154,5 @@ class _Counts:
 
 
 def _squares(x: NDArray[np.float32]) -> float:
-    wide = x.astype(np.float64).reshape(-1)
+    wide = x.astype(np.float64)
     return float(np.dot(wide, wide))
-
-
-def _by_block(x: NDArray[Any], size: int) -> NDArray[Any]:
-    """The largest element of each block of the last axis."""
-    return x.reshape(*x.shape[:-1], -1, size).max(-1)
