@@ -132,7 +132,6 @@ _ALIASES = {
     "ue8m0": "float8_e8m0fnu",
     "ue4m3": "float7_ue4m3fn",
     "int2_narrow": "ternary",
-    "mxfp4": "float4_e2m1fn",
     "s2f6": "mxint8",
 }
 
@@ -167,7 +166,7 @@ def get(name: str | FloatSpec | IntSpec) -> Format:
     * ``e3m2``: the one registered format with these fields; an ambiguous one (``e4m3``) is refused;
     * ``float{K}_e{E}m{M}fnuz`` and ``...b{B}fnuz``: the FP8 family with free bias, at any width up to 16.
 
-    Raises ``KeyError`` naming near matches.
+    Raises ``KeyError`` naming near matches, or what has a name that is a block format's or a code-book's.
 
     >>> get("e3m2").name, get("Binary10p4se").bits, get("float8_e3m4b7fnuz").bias
     ('float6_e3m2fn', 10, 7)
@@ -197,7 +196,19 @@ def _parse(name: str) -> Format:
             return _REGISTRY[candidates[0]]
         if candidates:
             raise KeyError(f"{name!r} is ambiguous; say which: {', '.join(candidates)}")
-    raise KeyError(f"unknown format {name!r}; near names: {', '.join(_near(name))}")
+    raise KeyError(_elsewhere(name) or f"unknown format {name!r}; near names: {', '.join(_near(name))}")
+
+
+def _elsewhere(name: str) -> str:
+    """What has this name, if not a format; empty if nothing has."""
+    from formats.blocks import blocks  # both build on this module, and only a failed lookup needs them
+    from formats.codebooks import codebooks
+
+    if name in blocks():
+        return f"{name!r} is a block format, elements under a shared scale: see formats.blocks.block({name!r})"
+    if name in codebooks():
+        return f"{name!r} is a code-book, a table of values by code: see formats.codebooks.codebook({name!r})"
+    return ""
 
 
 def _near(name: str) -> list[str]:

@@ -49,7 +49,6 @@ def test_a_record_stands_for_itself():
         ("e8m0", "float8_e8m0fnu"),
         ("ue8m0", "float8_e8m0fnu"),
         ("ue4m3", "float7_ue4m3fn"),
-        ("mxfp4", "float4_e2m1fn"),
         ("e2m1", "float4_e2m1fn"),
         ("e2m3", "float6_e2m3fn"),
         ("e3m2", "float6_e3m2fn"),
@@ -97,6 +96,20 @@ def test_ambiguous_names_are_refused_with_the_choices(name):
 def test_unknown_names(name, message):
     with pytest.raises(KeyError, match=message):
         formats.get(name)
+
+
+def test_names_of_block_formats_and_code_books_lead_there():
+    from formats.blocks import blocks
+    from formats.codebooks import codebooks
+
+    elsewhere = set(blocks()) - set(formats.names())
+    assert set(blocks()) - elsewhere == {"mxint8", "mxint8_narrow"}  # their elements have the same names
+    for name in elsewhere:
+        with pytest.raises(KeyError, match=rf"'{name}' is a block format, .*: see formats\.blocks\.block\('{name}'\)"):
+            formats.get(name)
+    for name in set(codebooks()) - elsewhere:
+        with pytest.raises(KeyError, match=rf"'{name}' is a code-book, .*: see formats\.codebooks\.codebook\('{name}'\)"):
+            formats.get(name)
 
 
 @pytest.mark.parametrize(
@@ -203,3 +216,9 @@ def test_import_brings_in_the_standard_library_only():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == ["formats"]
+
+
+def test_a_lookup_that_succeeds_brings_in_no_block_format():
+    code = "import sys, formats; formats.get('e2m1'); print('formats.blocks' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["False"]
