@@ -140,9 +140,7 @@ def calculate(operation: Operation, a: Array, b: Array) -> Array:
             first = ordered(a) < ordered(b)
             result = jnp.where(first if operation is Operation.MINIMUM else ~first, a, b)
         case _:
-            raise ValueError(
-                f"operation={operation.value!r} is no step of a block rule here: mul, div, sub, min, max are"
-            )
+            raise ValueError(f"operation={operation.value!r} is no step here: mul, div, sub, minimum and maximum are")
     return jnp.where(nan, NAN, result)
 
 
