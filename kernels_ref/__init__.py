@@ -23,13 +23,26 @@ from kernels_ref.arithmetic import (
     sub,
     unordered,
 )
+from kernels_ref.blocks import dequantize_blocks, quantize_blocks
+from kernels_ref.codebook import decode_codebook, encode_codebook
 from kernels_ref.codec import decode, encode
 from kernels_ref.contract import EncodeContract, encode_contract
+from kernels_ref.gguf import dequantize_gguf, unpack_gguf
 from kernels_ref.gradient import Gradient, round_to
 from kernels_ref.matmul import matmul
 from kernels_ref.packing import pack, unpack
 from kernels_ref.report import Report
 from kernels_ref.requantise import requantise
+from kernels_ref.ternary import (
+    bitnet_linear,
+    dequantize_ternary_blocks,
+    quantize_q8_k,
+    quantize_ternary,
+    quantize_ternary_blocks,
+    quantize_tokens,
+)
+from kernels_ref.ternary_elastic import elastic, elastic_start
+from kernels_ref.ternary_storage import pack_trits, unpack_trits
 from kernels_ref.verifier import verify
 
 __all__ = [
@@ -37,10 +50,18 @@ __all__ = [
     "Gradient",
     "Report",
     "add",
+    "bitnet_linear",
     "convert",
     "decode",
+    "decode_codebook",
+    "dequantize_blocks",
+    "dequantize_gguf",
+    "dequantize_ternary_blocks",
     "div",
+    "elastic",
+    "elastic_start",
     "encode",
+    "encode_codebook",
     "encode_contract",
     "equal",
     "fma",
@@ -54,11 +75,19 @@ __all__ = [
     "mul",
     "negate",
     "pack",
+    "pack_trits",
+    "quantize_blocks",
+    "quantize_q8_k",
+    "quantize_ternary",
+    "quantize_ternary_blocks",
+    "quantize_tokens",
     "requantise",
     "round_to",
     "sqrt",
     "sub",
     "unordered",
     "unpack",
+    "unpack_gguf",
+    "unpack_trits",
     "verify",
 ]
