@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import ml_dtypes
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from formats.block import BlockSpec, Coding, Form, Level, Shift
 from formats.codebook import CodebookSpec
-from reference.array import block_grid, decode, odd
+from reference.array import block_grid, decode, odd, table
 from reference.array.block_request import significant_bits
 
 #: the dtypes that values may be rounded to
@@ -70,13 +71,20 @@ def _numbers(codes: NDArray[Any], second: Floats | None, level: Level, counts: t
 
 
 def numbers(codes: NDArray[Any], spec: Coding) -> Floats:
-    """The values of codes, float64."""
-    if not isinstance(spec, CodebookSpec):
+    """The values of codes that exist, float64."""
+    if not isinstance(spec, CodebookSpec) and spec.bits > 16:
         return decode.decode(codes, spec, np).astype(np.float64)
-    table = np.array([numerator / spec.denominator for numerator in spec.numerators])
+    return np.take(_table(spec), codes, mode="clip")
+
+
+@functools.lru_cache(maxsize=64)
+def _table(spec: Coding) -> Floats:
+    if not isinstance(spec, CodebookSpec):
+        return table.decode_table(spec).astype(np.float64)
+    values = np.array([numerator / spec.denominator for numerator in spec.numerators])
     if spec.negative_zero is not None:
-        table[spec.negative_zero] = -0.0
-    return table[codes]
+        values[spec.negative_zero] = -0.0
+    return values
 
 
 def refuse_wide(spec: BlockSpec) -> None:

@@ -13,6 +13,8 @@ import reference
 from formats import Rounding
 from formats.block import BlockSpec, Form, Level, Shift
 from formats.block_rules import block_rule
+from formats.blocks import block
+from formats.element_book import element_book
 from formats.steps import Given, div, mul, sub
 from reference.blocks import BlockTensor, dequantize_blocks, quantize_blocks
 from reference.exact.block import quantize_block
@@ -130,3 +132,43 @@ class TestGenericGroups:
             quantize_blocks(X, "mxfp4", rule=rule, random_bit_count=8)
         with pytest.raises(ValueError, match="random_bits mean nothing for rule 'floor'"):
             quantize_blocks(X, "mxfp4", rule="floor", random_bits=np.zeros(32, np.int32))
+
+
+class TestRecords:
+    """What a record refuses."""
+
+    @pytest.mark.parametrize(
+        ("changes", "match"),
+        [
+            ({"block": ()}, r"BlockSpec 'mxfp4': block=\(\) must be extents of 1 or more"),
+            ({"block": (32, 0)}, r"block=\(32, 0\) must be extents of 1 or more"),
+            ({"shift_kind": Shift.OFFSET}, "shift and shift_kind go together"),
+        ],
+    )
+    def test_block_formats(self, changes, match):
+        with pytest.raises(ValueError, match=match):
+            replace(block("mxfp4"), **changes)
+
+    def test_levels(self):
+        with pytest.raises(ValueError, match="per=4 must be 1 or more, and needs a second format"):
+            Level(format=formats.get("e8m0"), per=4)
+        with pytest.raises(ValueError, match="per=0 must be 1 or more"):
+            Level(format=formats.get("e8m0"), second=formats.FLOAT32, per=0)
+
+    def test_storage(self):
+        bits = {"mxfp8_e4m3": 8.25, "mxfp4": 4.25, "nvfp4": 4.5, "deepseek_1x128": 8.25, "uint4_g32_offset": 5.0}
+        assert {name: block(name).bits_per_element for name in bits} == bits
+
+    @pytest.mark.parametrize("name", ["float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn", "float3_e2m0"])
+    def test_the_code_book_of_a_format_has_its_values(self, name):
+        spec = formats.get(name)
+        book = element_book(spec)
+        assert [book.fraction(code) for code in range(book.size)] == [
+            reference.exact.decode(code, spec) for code in range(1 << spec.bits)
+        ]
+        assert book.negative_zero == spec.sign_code
+
+    @pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float16", "e8m0"])
+    def test_formats_with_other_codes_have_no_code_book(self, name):
+        with pytest.raises(ValueError, match="is no float format of at most 8 bits whose codes are all numbers"):
+            element_book(formats.get(name))
