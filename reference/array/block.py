@@ -136,7 +136,7 @@ def _extremes(x: Array, is_nan: Array, made: BlockRequest, xp: Namespace) -> dic
     bits = x.view(xp.int32)
     keys = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # ordered as the numbers are
     for name, reduction in ((Given.LOW, xp.min), (Given.HIGH, xp.max)):
-        if uses(made.rule.scale, name) or uses(made.rule.shift, name):
+        if any(uses(operand, name) for operand in (made.rule.scale, made.rule.shift, made.rule.quotient)):
             key = block_grid.reduce(xp.where(is_nan, 0, keys), made.spec.block, reduction, xp)
             given[name] = (key ^ ((key >> 31) & 0x7FFFFFFF)).view(xp.float32)
     return given

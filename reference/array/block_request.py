@@ -24,6 +24,7 @@ from reference.array.decode import BINARY32, target
 _BITS = 53
 #: significant bits of decisions that a binary32 number rounded to odd still tells apart
 NARROW = 22
+_LEAST_NORMAL = 2.0**-126
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +185,11 @@ def _check_quotient(made: BlockRequest) -> None:
         return
     if spec.scale.second is not None:
         raise ValueError(f"rule {rule.name!r} has no quotient: arrays divide exactly by first-level scales alone")
-    if spec.shift is None and is_power_of_two(spec.scale.format):
+    if (spec.shift is None or has_integer_zero_point(spec)) and is_power_of_two(spec.scale.format):
+        if _least_threshold(made) < _LEAST_NORMAL:
+            raise ValueError(
+                f"{spec.element.name}: arrays divide by powers of two for elements above binary32's subnormals"
+            )
         return
     bits = threshold_bits(made)
     needed = bits + significant_bits(spec.scale.format) + (spec.shift is not None)
@@ -196,11 +201,26 @@ def threshold_bits(made: BlockRequest) -> int:
     """Significant bits of the numbers between which a quotient must be told apart."""
     if isinstance(made.element, Conversion):
         return significant_bits(made.element.spec) + 1 + made.element.random_bit_count
-    chosen, book = made.rule.rounding, _book(made.spec.element)
-    thresholds = nearest_thresholds(book, chosen) if isinstance(chosen, Ties) else chosen
-    assert isinstance(thresholds, Thresholds)
+    thresholds = _thresholds(made)
     powers = thresholds.denominator & (thresholds.denominator - 1) == 0
     return max(map(_odd_bits, thresholds.numerators)) if powers else _BITS
+
+
+def _least_threshold(made: BlockRequest) -> float:
+    """The least positive number between which and 0 a quotient may have to be told apart."""
+    if isinstance(made.element, Conversion):
+        fmt = made.element.spec
+        quantum = fmt.emin - fmt.fraction_bits if isinstance(fmt, FloatSpec) else -fmt.fraction_bits
+        return math.ldexp(1, quantum - 1 - made.element.random_bit_count)
+    thresholds = _thresholds(made)
+    return min(abs(n) for n in thresholds.numerators if n) / thresholds.denominator
+
+
+def _thresholds(made: BlockRequest) -> Thresholds:
+    chosen = made.rule.rounding
+    thresholds = nearest_thresholds(_book(made.spec.element), chosen) if isinstance(chosen, Ties) else chosen
+    assert isinstance(thresholds, Thresholds)
+    return thresholds
 
 
 def _book(element: Coding) -> CodebookSpec:

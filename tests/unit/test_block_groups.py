@@ -99,6 +99,13 @@ class TestGenericGroups:
         )
         assert dequantize_blocks(tensor).tolist() == [31.5 - 2.25, 472.5 - 2.25, 7, 3]
 
+    def test_a_quotient_from_the_ends_of_the_block(self):
+        """Every element over the greatest of its block, whatever the scale says."""
+        rule = replace(block_rule("absmax"), name="of_the_greatest", quotient=mul(div(Given.X, Given.HIGH), 7))
+        x = np.float32([[1.0, -3.5, 7.0, 2.0] * 4, [0.5, 0.25, -1.0, 0.125] * 4])
+        tensor = quantized(x, self.spec(element=formats.get("int4")), rule)
+        assert reference.decode(tensor.codes[:, :4], "int4").tolist() == [[1, -4, 7, 2], [7, 4, -8, 2]]
+
     def test_float_elements_under_float_scales(self):
         for element in ("float8_e5m2", "float6_e3m2fn", "int8", "float8_e4m3fn"):
             for scale in ("bfloat16", "float8_e5m2", "float7_ue4m3fn", formats.FLOAT32):

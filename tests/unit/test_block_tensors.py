@@ -199,6 +199,12 @@ class TestRefused:
         with pytest.raises(ValueError, match=match):
             quantize_blocks(X, fmt, rule=rule, ragged="short")
 
+    def test_elements_among_binary32s_subnormals(self):
+        spec = replace(block("mxfp4"), element=formats.get("bfloat16"))
+        with pytest.raises(ValueError, match="bfloat16: arrays divide by powers of two for elements above binary32's"):
+            quantize_blocks(X, spec, rule="floor")
+        assert quantize_block([exact(v) for v in X], spec, block_rule("floor")).scale == 2
+
     def test_unknown_names(self):
         with pytest.raises(KeyError, match="unknown block format 'mxfp5'; known: mxfp8_e4m3, "):
             quantize_blocks(X, "mxfp5", rule="floor")
