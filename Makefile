@@ -55,7 +55,7 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.torch: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --group peers-torch
-	$(BIN)/python -m pip install --quiet --no-deps compressed-tensors==0.20.1
+	$(BIN)/python -m pip install --quiet --no-deps compressed-tensors==0.20.1 nvidia-modelopt==0.47.0
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation autoawq==0.2.9
 	touch $@
 
