@@ -6,7 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from formats import FloatSpec, Format
+import numpy as np
+
+from formats import FloatSpec
+from formats.block import Coding
+from formats.codebook import CodebookSpec
 from reference.array.carrier import Array, Namespace
 
 
@@ -23,7 +27,8 @@ class Terms:
     ===============  ===============================================================================================
 
     ``ulp(q)`` is the distance of neighbours in the binade of ``|q|``, clamped to the format's binades:
-    ``2^(e - p + 1)`` with ``e = floor(log2 |q|)`` within ``[emin, emax]``; for integers their unit.
+    ``2^(e - p + 1)`` with ``e = floor(log2 |q|)`` within ``[emin, emax]``; for integers their unit; for code-books the
+    distance of the two values around ``q``, or of the outermost two.
     """
 
     squared_error: Array
@@ -41,20 +46,35 @@ class UlpScale(NamedTuple):
     units: Array | int
 
 
-def ulp_scale(spec: Format) -> UlpScale:
-    """The `UlpScale` of a format; an integer format has one binade, whose unit is 1 before ``fraction_bits``.
+class Neighbours(NamedTuple):
+    """What the unit in the last place of a code-book depends on: its values, in order."""
+
+    values: Array
+
+
+def ulp_scale(spec: Coding) -> UlpScale | Neighbours:
+    """What `terms` takes for a format; an integer format has one binade, whose unit is 1 before ``fraction_bits``.
 
     >>> import formats
     >>> ulp_scale(formats.get("float4_e2m1fn")), ulp_scale(formats.get("mxint8")).units
     (UlpScale(emin=0, emax=2, units=2), 64)
     """
+    if isinstance(spec, CodebookSpec):
+        return Neighbours(np.array([float(spec.fraction(code)) for code in spec.sorted_codes]))
     if isinstance(spec, FloatSpec):
         return UlpScale(spec.emin, spec.emax, 1 << spec.fraction_bits)
     return UlpScale(0, 0, 1 << spec.fraction_bits)
 
 
 def terms(
-    x: Array, y: Array, *, quotient: Array, scale: Array, bounds: tuple[Array, Array], ulp: UlpScale, xp: Namespace
+    x: Array,
+    y: Array,
+    *,
+    quotient: Array,
+    scale: Array,
+    bounds: tuple[Array, Array],
+    ulp: UlpScale | Neighbours,
+    xp: Namespace,
 ) -> Terms:
     """The terms of each element; all arrays float32 or all float64, of shapes that broadcast.
 
@@ -74,10 +94,26 @@ def terms(
     return Terms(
         squared_error=error * error,
         relative_error=distance / xp.where(nonzero, xp.abs(x), xp.inf),
-        ulp_error=distance / scale / binade(quotient, ulp, xp) * ulp.units,
+        ulp_error=distance / scale / last_place(quotient, ulp, xp),
         saturated=(quotient < bounds[0]) | (quotient > bounds[1]),
         underflowed=nonzero & (y == 0),
     )
+
+
+def last_place(quotient: Array, ulp: UlpScale | Neighbours, xp: Namespace) -> Array:
+    """``ulp(q)`` of `Terms`, in the dtype of ``quotient``.
+
+    >>> import numpy as np
+    >>> last_place(np.float32([-3.0, 0.2, 1.0, 9.0]), Neighbours(np.float32([-1, 0, 1, 4])), np)
+    array([1., 1., 3., 3.], dtype=float32)
+    """
+    if isinstance(ulp, UlpScale):
+        return binade(quotient, ulp, xp) / ulp.units
+    distances = (ulp.values[1:] - ulp.values[:-1]).astype(quotient.dtype)
+    found = xp.full_like(quotient, distances[0])
+    for i in range(1, len(distances)):
+        found = xp.where(quotient >= ulp.values[i], distances[i], found)
+    return found
 
 
 def binade(quotient: Array, ulp: UlpScale, xp: Namespace) -> Array:

@@ -16,8 +16,11 @@ from analysis.comparison.histogram import EDGES, Histogram
 from analysis.comparison.table import pareto
 from formats import FloatSpec
 
-_MARKERS = {"tensor": "s", "channel": "o", "group": "^"}
-_FAMILIES = {"integer": "#0b6e4f", "float, 8 bits": "#1f4e9c", "float, below 8 bits": "#c2410c", "P3109": "#7b2d8b"}
+_MARKERS = {"tensor": "s", "channel": "o", "group": "^", "tile": "D"}
+_FAMILIES = {
+    "integer": "#0b6e4f", "float, 8 bits": "#1f4e9c", "float, below 8 bits": "#c2410c", "P3109": "#7b2d8b",
+    "block format": "#111111",
+}  # fmt: skip
 _CYCLE = ("#0b6e4f", "#c2410c", "#1f4e9c", "#7b2d8b", "#a16207", "#0e7490", "#be123c", "#4d4d4d")
 
 
@@ -46,7 +49,10 @@ def front(cells: pd.DataFrame) -> Figure:
     axes: Any = figure.subplots()
     frame: Any = cells
     shown = frame[np.isfinite(frame["snr_db"])]
-    kinds, extents = shown["format"].map(family), shown["granularity"].str.rstrip("0123456789")
+    kinds = pd.Series(
+        ["block format" if row.kind == "block" else family(row.format) for row in shown.itertuples()], shown.index
+    )
+    extents = shown["granularity"].str.extract("^([a-z]+)", expand=False)
     for (kind, extent), group in shown.groupby([kinds, extents], sort=False):
         style = {"marker": _MARKERS[extent], "color": _FAMILIES[kind], "alpha": 0.65, "linewidths": 0}
         axes.scatter(group["bits_per_weight"], group["snr_db"], s=26, **style)

@@ -22,10 +22,11 @@ def compare(
     tensors: Annotated[Path | None, typer.Option(help="safetensors, GGUF, .npz or ONNX file")] = None,
     distribution: Annotated[str | None, typer.Option(help="normal, laplace, student_t[:nu], uniform, outliers")] = None,
     names: Annotated[str | None, typer.Option(help="only tensors whose name matches this glob")] = None,
-    formats: Annotated[str | None, typer.Option(help="names, separated by commas")] = None,
+    formats: Annotated[str | None, typer.Option(help="names, block formats too, separated by commas")] = None,
     granularities: Annotated[str | None, typer.Option(help="of tensor, channel, group<n>")] = None,
     scheme: Annotated[str | None, typer.Option(help="of symmetric, asymmetric")] = None,
     scales: Annotated[str | None, typer.Option(help="of absmax, mse")] = None,
+    block_rules: Annotated[str | None, typer.Option(help="of block formats: floor, even, rceil, ...")] = None,
     scale_format: Annotated[str, typer.Option(help="what scales and offsets are stored in")] = "bfloat16",
     rounding: Annotated[str, typer.Option(help="a deterministic mode of formats.Rounding")] = "nearest_ties_to_even",
     saturation: Annotated[str, typer.Option(help="a mode of formats.Saturation")] = "sat_finite",
@@ -39,11 +40,18 @@ def compare(
 
     Without --tensors or --distribution: the FP16 weights of Whisper tiny.en.
 
+    Block formats, such as mxfp4 or nvfp4, bring their blocks, scales and rules: --granularities, --scheme, --scales,
+    --scale-format, --rounding and --saturation are for the other formats only.
+
     For example:
 
     assay compare
 
     assay compare --tensors model.safetensors --formats int4,float4_e2m1fn --granularities channel,group64
+
+    assay compare --formats mxfp4,nvfp4,nf4_g64
+
+    assay compare --formats mxfp4,mxfp8_e4m3 --block-rules floor,even,rceil
 
     assay compare --distribution student_t:3 --seed 1
     """
@@ -58,6 +66,7 @@ def compare(
             granularities=_split(granularities),
             schemes=_split(scheme),
             scale_rules=_split(scales),
+            block_rules=_split(block_rules),
             scale_format=scale_format,
             rounding=rounding,
             saturation=saturation,
@@ -131,20 +140,24 @@ def _print(table: Any, origin: dict[str, str], files: list[Path]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from analysis.comparison.table import common, pareto, summary
+    from analysis.comparison.left_out import LeftOut
+    from analysis.comparison.table import common, pareto, part, summary
 
     cells: Any = summary(table)
-    first, console = cells.iloc[0], Console()
+    scalars, blocks, console = part(cells, "scalar"), part(cells, "block"), Console()
     elements = int(table.drop_duplicates("tensor")["elements"].sum())
     console.print(Text(f"{origin['input']}: {table['tensor'].nunique()} tensors, {elements:,} weights"))
-    console.print(f"rounding {first.rounding}, saturation {first.saturation}, scales in {first.scale_format}")
+    for row in scalars.head(1).itertuples():
+        console.print(f"rounding {row.rounding}, saturation {row.saturation}, scales in {row.scale_format}")
     if len(cells) <= _ROWS:
         console.print(_grid("All tensors as one", cells))
     else:
         console.print(_grid("All tensors as one: formats side by side", common(cells)))
+        if len(blocks) and len(scalars):
+            console.print(_grid("Block formats", blocks))
         console.print(_grid(f"Pareto front of all {len(cells)} combinations", pareto(cells)))
     for out in table.attrs["left_out"]:
-        console.print(Text(f"left out: {out['format']} {out['scheme']}: {out['reason']}", style="dim"))
+        console.print(Text(f"left out: {LeftOut(**out).what}: {out['reason']}", style="dim"))
     console.print(Text("written: " + ", ".join(str(file) for file in files)))
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import formats
+from analysis.comparison.block_cells import SURVEY_BLOCKS, BlockCell, apart, block_cells, survey_blocks
+from analysis.comparison.left_out import LeftOut
 from formats import Format, Rounding, Saturation, parse_enum
-from reference.quantize import Granularity, Recipe, ScaleRule, Scheme, parse_granularity, recipe
+from formats.block import BlockSpec
+from formats.block_rule import BlockRule
+from formats.block_rules import block_rule
+from formats.blocks import block
+from reference.quantize import Extent, Granularity, Recipe, ScaleRule, Scheme, parse_granularity, recipe
+from reference.quantize.granularity import channels
 
 #: every granularity, scheme and scale rule is run for these
 CORE = ("int8", "int4", "float8_e4m3fn", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn")
@@ -29,14 +37,39 @@ class Cell:
     granularity: Granularity
     scale_rule: ScaleRule
 
+    @property
+    def label(self) -> str:
+        """What a progress bar says of it."""
+        return f"{self.recipe.spec.name}, {self.granularity.name}"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
-    """A combination that was not run, and why."""
+    @property
+    def described(self) -> dict[str, str | int]:
+        """The columns of a table that tell cells apart."""
+        made = self.recipe
+        return {
+            "kind": "scalar",
+            "format": made.spec.name,
+            "bits": made.spec.bits,
+            "granularity": self.granularity.name,
+            "scheme": made.scheme.value,
+            "scale_rule": self.scale_rule.value,
+            "scale_format": made.scale_format.name,
+            "rounding": made.rounding.value,
+            "saturation": made.saturation.value,
+        }
 
-    format: str
-    scheme: str
-    reason: str
+    def bits_per_weight(self, shape: tuple[int, ...]) -> float:
+        """The code, and the bits of scale and zero point or offset divided among the elements of a tensor."""
+        groups = group_count(self.granularity, shape)
+        return self.recipe.spec.bits + self.recipe.group_bits * groups / math.prod(shape)
+
+
+def group_count(granularity: Granularity, shape: tuple[int, ...]) -> int:
+    """How many groups a tensor has: the length of `Granularity.starts`."""
+    rows, columns = channels(shape)
+    if granularity.extent is Extent.TENSOR:
+        return 1
+    return rows * -(-columns // (granularity.size or columns))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +84,22 @@ class Policy:
 def cells(
     policy: Policy,
     *,
-    formats: Iterable[str | Format] | None = None,
+    formats: Iterable[str | Format | BlockSpec] | None = None,
     granularities: Iterable[str | Granularity] | None = None,
     schemes: Iterable[str | Scheme] | None = None,
     scale_rules: Iterable[str | ScaleRule] | None = None,
-) -> tuple[list[Cell], list[LeftOut]]:
+    block_rules: Iterable[str | BlockRule] | None = None,
+) -> tuple[list[Cell | BlockCell], list[LeftOut]]:
     """The cells that were asked for, and what was left out of them.
 
     With no choice at all: `CORE` in every combination, and `SURVEY` per channel, by absmax (formats of 1 or 2 bits by
-    MSE too), symmetric, or asymmetric where that is all that makes sense. With a choice: the product of what was
-    chosen, where `CORE`, all five granularities, both schemes and both rules stand for what was not.
+    MSE too), symmetric, or asymmetric where that is all that makes sense; and `SURVEY_BLOCKS`. With a choice: the
+    product of what was chosen, where `CORE`, all five granularities, both schemes and both rules stand for what was
+    not. Block formats among ``formats`` are run by ``block_rules`` alone (without them, by `DEFAULT_RULES`); those of
+    `SURVEY_BLOCKS` stand for none where only rules are chosen.
 
-    Raises ``KeyError``, ``ValueError`` or ``TypeError`` for unknown names, ``ValueError`` if nothing is left to run.
+    Raises ``KeyError``, ``ValueError`` or ``TypeError`` for unknown names, ``ValueError`` if nothing is left to run, or
+    for block rules without a block format.
 
     >>> policy = Policy(scale_format="bfloat16", rounding="nearest_ties_to_even", saturation="sat_finite")
     >>> found, left_out = cells(policy, formats=["uint8"], granularities=["tensor"], scale_rules=["absmax"])
@@ -71,33 +108,44 @@ def cells(
     """
     parse_enum(Rounding, policy.rounding, "rounding")
     parse_enum(Saturation, policy.saturation, "saturation")
-    chosen = (formats, granularities, schemes, scale_rules)
-    found, left_out = [], []
-    if all(choice is None for choice in chosen):
-        found, left_out = _survey(policy)
+    scalars, specs = apart(CORE if formats is None else formats)
+    if formats is None and block_rules is not None:
+        specs = list(survey_blocks())
+    if block_rules is not None and not specs:
+        raise ValueError("block_rules are for block formats, of which formats= names none")
+    survey, left_out = [], []
+    if all(choice is None for choice in (formats, granularities, schemes, scale_rules, block_rules)):
+        survey, left_out = _survey(policy)
     core, more = _product(
         policy,
-        list(CORE if formats is None else formats),
+        scalars,
         [parse_granularity(g) for g in (GRANULARITIES if granularities is None else granularities)],
         [parse_enum(Scheme, s, "scheme") for s in (Scheme if schemes is None else schemes)],
         [parse_enum(ScaleRule, r, "scale_rule") for r in (ScaleRule if scale_rules is None else scale_rules)],
     )
-    if not core + found:
-        reasons = "; ".join(f"{out.format} {out.scheme}: {out.reason}" for out in more) or "an empty list was given"
+    blocked, refused = block_cells(specs, block_rules)
+    found = [*core, *survey, *blocked]
+    refuse_nothing(found, more + refused)
+    return found, [*more, *left_out, *refused]
+
+
+def refuse_nothing(found: Sequence[Cell | BlockCell], left_out: Sequence[LeftOut]) -> None:
+    """``ValueError`` if no combination is left to run, with the reasons."""
+    if not found:
+        reasons = "; ".join(f"{out.what}: {out.reason}" for out in left_out) or "an empty list was given"
         raise ValueError(f"no combination is left to run: {reasons}")
-    return core + found, more + left_out
 
 
 def _product(
     policy: Policy,
-    names: Sequence[str | Format],
+    specs: Sequence[Format],
     granularities: Sequence[Granularity],
     schemes: Sequence[Scheme],
     rules: Sequence[ScaleRule],
 ) -> tuple[list[Cell], list[LeftOut]]:
     found: list[Cell] = []
     left_out: list[LeftOut] = []
-    for spec, scheme in product(map(formats.get, names), schemes):
+    for spec, scheme in product(specs, schemes):
         made = _recipe(policy, spec, scheme)
         if isinstance(made, LeftOut):
             left_out.append(made)
@@ -120,8 +168,8 @@ def _recipe(policy: Policy, spec: Format, scheme: Scheme) -> Recipe | LeftOut:
         return LeftOut(format=spec.name, scheme=scheme.value, reason=reason)
 
 
-def _survey(policy: Policy) -> tuple[list[Cell], list[LeftOut]]:
-    found: list[Cell] = []
+def _survey(policy: Policy) -> tuple[list[Cell | BlockCell], list[LeftOut]]:
+    found: list[Cell | BlockCell] = [BlockCell(spec=block(name), rule=block_rule(rule)) for name, rule in SURVEY_BLOCKS]
     left_out: list[LeftOut] = []
     for spec in map(formats.get, SURVEY):
         for scheme in Scheme:

@@ -7,13 +7,14 @@ every step is a loop without dependence. What is compiled once for all formats i
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from analysis.metrics import Terms, UlpScale, terms
+from analysis.metrics import Neighbours, Terms, UlpScale, terms
 from formats import Format
 from reference.quantize import Recipe
 from reference.quantize.affine import from_grid, to_grid
@@ -76,13 +77,20 @@ def reconstruct(x: Array, scale: Array, shift: Array, made: Recipe) -> Array:
 
 @_jax.jit
 def measure(
-    x: Array, count: Array, y: Array, scale: Array, offset: Array, low: Array, high: Array, ulp: UlpScale
+    x: Array,
+    count: Array,
+    y: Array,
+    scale: Array,
+    offset: Array,
+    low: Array,
+    high: Array,
+    ulp: UlpScale | Neighbours,
 ) -> dict[str, Array]:
     """Sums of the terms over each block, in float64, each term as often as its element occurs; and their maxima.
 
     ``[blocks]``: ``scale``, the ``offset`` that is subtracted before it divides, and bounds of the quotient.
     """
-    unroll = min(_UNROLL, x.shape[0])
+    unroll = math.gcd(_UNROLL, x.shape[0])
     scale, offset, low, high = (v.astype(x.dtype) for v in (scale, offset, low, high))
 
     def step(i: Array, sums: dict[str, Array]) -> dict[str, Array]:

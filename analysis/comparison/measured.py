@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.comparison.block_cells import BlockCell
 from analysis.comparison.grid import Cell
 from analysis.metrics import snr_db
 from analysis.tensors import Tensor
-from reference.quantize import Extent, Granularity
-from reference.quantize.granularity import channels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,15 +66,7 @@ def _needs_double(values: NDArray[Any]) -> bool:
     return bool(((magnitude > 0) & (magnitude < np.finfo(np.float32).smallest_normal)).any())
 
 
-def group_count(granularity: Granularity, shape: tuple[int, ...]) -> int:
-    """How many groups a tensor has: the length of `Granularity.starts`."""
-    rows, columns = channels(shape)
-    if granularity.extent is Extent.TENSOR:
-        return 1
-    return rows * -(-columns // (granularity.size or columns))
-
-
-def rows(cell: Cell, weights: Weights, sums: dict[str, NDArray[Any]]) -> list[dict[str, Any]]:
+def rows(cell: Cell | BlockCell, weights: Weights, sums: dict[str, NDArray[Any]]) -> list[dict[str, Any]]:
     """A row of the table for each tensor."""
     return [
         _row(cell, weights, i, {name: float(values[i]) for name, values in sums.items()})
@@ -83,29 +74,21 @@ def rows(cell: Cell, weights: Weights, sums: dict[str, NDArray[Any]]) -> list[di
     ]
 
 
-def _row(cell: Cell, weights: Weights, i: int, sums: dict[str, float]) -> dict[str, Any]:
-    tensor, made = weights.tensors[i], cell.recipe
+def _row(cell: Cell | BlockCell, weights: Weights, i: int, sums: dict[str, float]) -> dict[str, Any]:
+    tensor = weights.tensors[i]
     elements, nonzero = tensor.values.size, weights.nonzero[i]
-    groups = group_count(cell.granularity, tensor.values.shape)
     return {
         "tensor": tensor.name,
         "shape": "x".join(map(str, tensor.values.shape)),
         "elements": elements,
         "nonzero": nonzero,
-        "format": made.spec.name,
-        "bits": made.spec.bits,
-        "granularity": cell.granularity.name,
-        "scheme": made.scheme.value,
-        "scale_rule": cell.scale_rule.value,
-        "scale_format": made.scale_format.name,
-        "rounding": made.rounding.value,
-        "saturation": made.saturation.value,
+        **cell.described,
         "snr_db": snr_db(weights.signal[i], sums["noise"]),
         "max_rel": sums["max_rel"],
         "mean_rel": sums["sum_rel"] / max(nonzero, 1),
         "max_ulp": sums["max_ulp"],
         "mean_ulp": sums["sum_ulp"] / elements,
-        "bits_per_weight": made.spec.bits + made.group_bits * groups / elements,
+        "bits_per_weight": cell.bits_per_weight(tensor.values.shape),
         "saturated": sums["saturated"] / elements,
         "underflowed": sums["underflowed"] / elements,
         "signal": weights.signal[i],

@@ -10,7 +10,7 @@ import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 from analysis.metrics import snr_db
 
 #: what tells cells apart
-CELL = ("format", "bits", "granularity", "scheme", "scale_rule", "scale_format", "rounding", "saturation")
+CELL = ("kind", "format", "bits", "granularity", "scheme", "scale_rule", "scale_format", "rounding", "saturation")
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -59,12 +59,22 @@ def pareto(cells: pd.DataFrame) -> pd.DataFrame:
 def common(cells: pd.DataFrame) -> pd.DataFrame:
     """The rows of the combination of granularity, scheme and rule under which most formats were run.
 
-    Among equals: per channel, symmetric, absmax, in this order of importance.
+    Among equals: per channel, symmetric, absmax, in this order of importance. Block formats, which have their own, do
+    not count; where there is nothing else, all of them are taken.
     """
-    keys, frame = ["granularity", "scheme", "scale_rule"], cast(Any, cells)
+    keys = ["granularity", "scheme", "scale_rule"]
+    frame: Any = part(cells, "scalar")
+    if frame.empty:
+        return cells
     plain = [(frame[key] == usual).astype(int) for key, usual in zip(keys, _USUAL, strict=True)]
     order = frame.groupby(keys, sort=False)["format"].transform("count") * 8 + plain[0] * 4 + plain[1] * 2 + plain[2]
     return frame[(frame[keys] == frame.loc[order.idxmax(), keys]).all(axis=1)]
+
+
+def part(cells: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """The rows of one kind: ``scalar``, formats whose scales the comparison chooses, or ``block``."""
+    frame = cast(Any, cells)
+    return frame[frame["kind"] == kind]
 
 
 _USUAL = ("channel", "symmetric", "absmax")
