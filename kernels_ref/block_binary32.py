@@ -55,6 +55,11 @@ def apart(bits: Array) -> Array:
     return lax.div(bits.astype(jnp.uint32), one).astype(jnp.int32)
 
 
+def not_broadcast(divisor: Array, bits: Array) -> Array:
+    """Positive divisors of patterns, not known for a broadcast then: so XLA keeps the division by them."""
+    return jnp.maximum(divisor, bits >> 31)
+
+
 def normalised(magnitude: Array) -> Array:
     """Patterns of magnitudes whose exponent field, instead of subnormals, goes on below 1, into negative numbers.
 

@@ -29,6 +29,7 @@ from kernels_ref.block_binary32 import (
     SIGN,
     bits_of,
     normalised,
+    not_broadcast,
     number_of,
 )
 from kernels_ref.block_search import by_magnitude
@@ -137,12 +138,7 @@ def _plainly(bits: Array, numbers: Array, factor: Factor, made: BlockRequest) ->
     if is_power_of_two(made.spec.scale.format) and factor.operand is Given.SCALE:
         reciprocal = jnp.where(f > INFINITY, NAN, 2 * ONE - f)
         return bits_of(x * number_of(reciprocal))
-    return bits_of(x / _not_broadcast(f, bits))
-
-
-def _not_broadcast(divisor: Array, bits: Array) -> Array:
-    """The positive divisor of each element; XLA, which does not know it for a broadcast now, keeps the division."""
-    return number_of(jnp.maximum(divisor, bits >> 31))
+    return bits_of(x / number_of(not_broadcast(f, bits)))
 
 
 def _decided(quotient: Array, sign: Array, made: BlockRequest) -> Array:
@@ -179,7 +175,7 @@ def _quotients(bits: Array, numbers: Array, factor: Factor, *, infinite: bool) -
         top = jnp.where(magnitude == INFINITY, INFINITY, top)
     if not factor.divides:
         return bits_of(number_of(top) * number_of(significand))
-    return bits_of(number_of(top) / _not_broadcast(significand, bits))
+    return bits_of(number_of(top) / number_of(not_broadcast(significand, bits)))
 
 
 def _of_block(f: Array, factor: Factor) -> tuple[Array, Array, Array]:

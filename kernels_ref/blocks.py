@@ -18,7 +18,7 @@ from formats import Rounding
 from formats.block import BlockSpec
 from formats.block_rule import BlockRule
 from kernels_ref import block_elements, block_values
-from kernels_ref.block_binary32 import INFINITY, MAGNITUDE, apart, bits_of
+from kernels_ref.block_binary32 import INFINITY, MAGNITUDE, bits_of
 from kernels_ref.block_elements import Factor
 from kernels_ref.block_executor import JaxExecutor
 from kernels_ref.block_view import blocked, largest_magnitude
@@ -137,7 +137,6 @@ def _fast(x: Array, made: BlockRequest, factor: Factor) -> Parts:
     absmax = jnp.where(nan_block, 0, largest).astype(jnp.uint32)
     found = array_block.numbers(absmax, nan_block, {}, made, JaxExecutor())
     number = bits_of(jnp.broadcast_to(array_block.evaluate(factor.operand, found.given, JaxExecutor()), absmax.shape))
-    number = apart(number)
     codes = block_elements.codes(x, number, factor, made)
     suspect = (largest >= INFINITY) | ((number & MAGNITUDE) >= INFINITY) | found.undefined
     if factor.divides and not factor.exact:
