@@ -66,7 +66,7 @@ def test_every_float16_scale(name):
         shifts = np.arange(16)
     elif spec.shift is not None:
         shifts = np.array([0, 1, 0x3FF, 0x400, 0x3C00, 0x7BFF, 0x7C00, 0x7E00, 0x8000, 0x8001, 0xBC01, 0xFC00])
-    for part in rotate(np.split(scales, 16), 8):
+    for part in rotate(np.split(scales, 16), 16):
         assert_same_values(every_code(name, part, shifts=shifts))
 
 
