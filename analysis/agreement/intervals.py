@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+import formats
 from formats.block import BlockSpec
 from formats.block_rule import BlockRule
-from reference import exact
 from reference.exact.block import emax, quantize_block
 
 #: the binade that is looked at, [8, 16): the first power of two that a binary32 logarithm reaches early ends it
@@ -31,7 +31,7 @@ class Interval:
 def intervals(spec: BlockSpec, rule: BlockRule) -> tuple[Interval, ...]:
     """The choices of a rule over one binade of binary32 numbers, by the judge and bisection, exactly.
 
-    ``spec`` has power-of-two scales; the choice must not fall as the magnitude grows, which is so for every rule that
+    ``spec`` has E8M0 scales alone. The scale must not fall as the magnitude grows, which is so for every rule that
     rounds. Raises ``ValueError`` for other scales.
 
     >>> from formats.block_rules import block_rule
@@ -39,8 +39,8 @@ def intervals(spec: BlockSpec, rule: BlockRule) -> tuple[Interval, ...]:
     >>> [(str(each.start), each.headroom) for each in intervals(block("mxfp4"), block_rule("even"))]
     [('1', 0), ('7/4', -1)]
     """
-    if exact.decode(127, spec.scale.format) != 1 or spec.scale.second is not None:
-        raise ValueError(f"{spec.name} has no power-of-two scales alone; the choice of others is no exponent")
+    if spec.scale.format != formats.get("e8m0") or spec.scale.second is not None:
+        raise ValueError(f"{spec.name} has scales other than E8M0 alone; the choice among those is no exponent")
     first, last = 0, (1 << _FRACTION_BITS) - 1
     top = _headroom(last, spec, rule)
     found: list[Interval] = []

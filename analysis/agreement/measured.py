@@ -16,24 +16,24 @@ from analysis.tensors import Tensor
 from reference.quantize.granularity import channels
 
 #: numbers that are quantised at a time
-_PIECE = 1 << 22
+_PIECE = 1 << 20
 #: hears how much of the work is done, of how much, and what is next
 Progress = Callable[[int, int, str], None]
 
 
-def _silent(done: int, total: int, label: str) -> None:
+def silent(done: int, total: int, label: str) -> None:
     """Report nothing."""
 
 
 def measure(
-    tensors: Sequence[Tensor], ways: Sequence[Way], progress: Progress = _silent
+    tensors: Sequence[Tensor], ways: Sequence[Way], progress: Progress = silent
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Two tables over all tensors as one: a row for each way, and a row for each pair of ways.
 
     Tensors are matrices of channels, ``[out, in]``, cut into blocks along ``in``, which must hold whole ones: see
-    `whole_blocks`. First table: ``format, way, expected, blocks, snr_db``; ``expected`` is the rule that a peer should
-    equal, else empty. Second: ``format, first, second, blocks, same_scale, same_values``, parts of the blocks; values
-    are compared, bit by bit, for a peer and its expected rule only.
+    `whole_blocks`. First table: ``way, expected, blocks, snr_db``; ``expected`` is the rule that a peer should equal,
+    else empty. Second: ``first, second, blocks, same_scale, same_values``, parts of the blocks; values are compared,
+    bit by bit, for a peer and its expected rule only, and are NaN for other pairs.
 
     Raises ``ValueError`` for a tensor that holds NaN or infinity, or for none at all.
 
@@ -74,14 +74,14 @@ def _pieces(tensors: Sequence[Tensor], example: Way) -> Iterator[tuple[str, NDAr
 
 
 def whole_blocks(tensors: Sequence[Tensor], size: int) -> tuple[list[Tensor], list[str]]:
-    """The tensors whose channels are whole blocks of ``size``, and the names of the others.
+    """The tensors whose channels are whole blocks of ``size``, and the names of the others, empty ones too.
 
     >>> tensors = [Tensor(name=f"w{n}", values=np.zeros((2, n), np.float32), source="made here") for n in (64, 80)]
     >>> found, left_out = whole_blocks(tensors, 32)
     >>> [tensor.name for tensor in found], left_out
     (['w64'], ['w80'])
     """
-    fits = [channels(tensor.values.shape)[1] % size == 0 for tensor in tensors]
+    fits = [tensor.values.size > 0 and channels(tensor.values.shape)[1] % size == 0 for tensor in tensors]
     found = [tensor for tensor, fit in zip(tensors, fits, strict=True) if fit]
     return found, [tensor.name for tensor, fit in zip(tensors, fits, strict=True) if not fit]
 
@@ -128,7 +128,6 @@ class _Counts:
         return pd.DataFrame(
             [
                 {
-                    "format": each.spec.name,
                     "way": each.name,
                     "expected": each.expected,
                     "blocks": self.blocks,
@@ -144,7 +143,6 @@ class _Counts:
     def _pairs(self) -> Iterator[dict[str, Any]]:
         for (i, j), same in self.same.items():
             yield {
-                "format": self.ways[i].spec.name,
                 "first": self.ways[i].name,
                 "second": self.ways[j].name,
                 "blocks": self.blocks,

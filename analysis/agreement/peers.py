@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib import import_module, util
 from typing import Any
 
@@ -27,6 +27,8 @@ _ELEMENTS = {
     "mxfp6_e3m2": "fp6_e3m2",
     "mxfp4": "float4_e2m1fn_x2",
 }
+#: the rules of the modes of its release 0.18.0 on a CPU
+_MODES = {"floor": "floor", "ceil": "ceil", "even": "even", "rceil": "torchao_rceil"}
 
 
 def peers(block_format: str) -> list[Way]:
@@ -48,8 +50,9 @@ def _torchao(block_format: str) -> Iterator[Way]:
     if block_format == "nvfp4":
         yield _way("torchao", block_format, "torchao_nvfp4", _nvfp4_of(nvfp4))
     if block_format in _ELEMENTS:
-        for mode in mx.ScaleCalculationMode:
-            yield _way(f"torchao {mode.value}", block_format, mode.value, _mx_of(mx, _ELEMENTS[block_format], mode))
+        for mode, rule in _MODES.items():
+            quantise = _mx_of(mx, _ELEMENTS[block_format], mx.ScaleCalculationMode(mode))
+            yield _way(f"torchao {mode}", block_format, rule, quantise)
 
 
 def _gguf(block_format: str) -> Iterator[Way]:
@@ -105,7 +108,7 @@ def _mxfp4_of_gguf(x: NDArray[np.float32]) -> Chosen:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Torchao logs and prints, when it is imported, which of its GPU libraries do not load."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

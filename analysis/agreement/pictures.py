@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from analysis.agreement.intervals import BINADE, Interval
 from analysis.agreement.map import Map
 
-_SHADES = {0: "#c7d7ee", -1: "#1f4e9c", -2: "#0b1f47"}
+#: by the headroom of an interval: every rule of the map takes one of two scales
+_SHADES = {0: ("OCP's scale", "#c7d7ee"), -1: ("twice that", "#1f4e9c")}
 _COLOURS = ("#be123c", "#0b6e4f", "#a16207", "#7b2d8b")
 
 
@@ -23,8 +24,7 @@ def picture(found: Map) -> Figure:
         rules = list(found.choices[name])
         _bars(axes[0], name, [found.choices[name][rule] for rule in rules], rules)
         _costs(axes[1], found, name, rules)
-    for headroom, shade in list(_SHADES.items())[:2]:
-        text = "OCP's scale" if headroom == 0 else "twice that"
+    for text, shade in _SHADES.values():
         grid[0, 0].plot([], [], "s", markersize=9, color=shade, label=text)
     grid[0, 0].legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.25, 1.0), ncols=2)
     grid[-1, 0].set_xlabel(rf"largest magnitude of the block / $2^{BINADE}$")
@@ -37,7 +37,7 @@ def _bars(axes: Any, name: str, choices: list[tuple[Interval, ...]], rules: list
     for y, intervals in enumerate(choices):
         for each in intervals:
             width = float(each.stop - each.start)
-            axes.barh(y, width, left=float(each.start), height=0.78, color=_SHADES[each.headroom], linewidth=0)
+            axes.barh(y, width, left=float(each.start), height=0.78, color=_SHADES[each.headroom][1], linewidth=0)
     axes.set_xlim(1, 2)
     axes.set_yticks(range(len(rules)), rules, fontsize=8)
     axes.invert_yaxis()
@@ -47,8 +47,9 @@ def _bars(axes: Any, name: str, choices: list[tuple[Interval, ...]], rules: list
 
 
 def _costs(axes: Any, found: Map, name: str, rules: list[str]) -> None:
-    rows = found.rows[(found.rows["format"] == name) & (found.rows["expected"] == "")]
-    for i, (source, group) in enumerate(rows.groupby("data", sort=False)):
+    rows: Any = found.rows
+    ours = rows[(rows["format"] == name) & (rows["expected"] == "")]
+    for i, (source, group) in enumerate(ours.groupby("data", sort=False)):
         cost = group.set_index("way")["cost_db"].reindex(rules)
         axes.plot(
             cost, range(len(rules)), "o", markersize=5, color=_COLOURS[i % len(_COLOURS)], label=source, alpha=0.8

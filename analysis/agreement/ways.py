@@ -14,8 +14,8 @@ from formats.block_rules import block_rule
 from formats.blocks import block
 from kernels_ref.blocks import dequantize_blocks, quantize_blocks
 
-#: rules that are tried for every MX format, the first of which the others are measured against
-MX_RULES = ("floor", "ceil", "rceil", "even", "microxcaling")
+#: rules that are tried for every MX format
+MX_RULES = ("floor", "ceil", "rceil", "torchao_rceil", "even", "microxcaling")
 #: formats of the map, and the rules of each that go beyond `MX_RULES`
 MX_FORMATS = {
     "mxfp8_e4m3": ("transformer_engine_mxfp8",),

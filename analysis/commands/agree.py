@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import math
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,13 +15,18 @@ if TYPE_CHECKING:
     from analysis.agreement.measured import Progress
     from analysis.tensors import Tensor
 
+#: names of the default weights that are measured unless others are asked for: 7,077,888 numbers
+_WEIGHTS = "encoder/layer_*"
+
 
 def agree(
     tensors: Annotated[Path | None, typer.Option(help="safetensors, GGUF, .npz or ONNX file")] = None,
     distributions: Annotated[str, typer.Option(help="normal, laplace, student_t[:nu], ..., by commas; or none")] = (
         "normal,student_t:3"
     ),
-    names: Annotated[str | None, typer.Option(help="only tensors whose name matches this glob")] = None,
+    names: Annotated[
+        str | None, typer.Option(help="only tensors whose name matches; without --tensors encoder/layer_*")
+    ] = (None),
     formats: Annotated[str | None, typer.Option(help="of mxfp8_e4m3, ..., mxint8, nvfp4, separated by commas")] = None,
     peers: Annotated[bool, typer.Option(help="run torchao and gguf beside, where they are installed")] = True,
     seed: Annotated[int, typer.Option(help="of the distributions")] = 0,
@@ -32,7 +38,8 @@ def agree(
 ) -> None:
     """Which rule picks which scale of a block, and what that costs in signal-to-noise ratio.
 
-    Without --tensors on the FP16 weights of Whisper tiny.en. Ends with 1 if a peer differs from the rule it stands for.
+    Without --tensors on the linear layers of Whisper tiny.en's encoder, FP16; --names '*' takes all of its weights.
+    Ends with 1 if a peer differs from the rule it stands for.
 
     For example:
 
@@ -44,8 +51,8 @@ def agree(
     """
     from analysis.agreement import FORMATS, draw_map
 
-    chosen = FORMATS if formats is None else [name.strip() for name in formats.split(",") if name.strip()]
-    data = _data(tensors, names, distributions, size, seed)
+    chosen = FORMATS if formats is None else _split(formats)
+    data = {**_weights(tensors, names), **_drawn(_split(distributions), size, seed)}
     with _bar() as progress:
         found = draw_map(data, formats=chosen, with_peers=peers, progress=progress)
     files = _saved(found, out)
@@ -53,23 +60,35 @@ def agree(
     raise typer.Exit(0 if found.surprises.empty else 1)
 
 
-def _data(path: Path | None, names: str | None, distributions: str, size: int, seed: int) -> dict[str, list[Tensor]]:
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _weights(path: Path | None, names: str | None) -> dict[str, Sequence[Tensor]]:
+    from fnmatch import fnmatchcase
+
+    from analysis.tensors import default, load
+
+    if path is not None:
+        return {path.name: load(path, names=names)}
+    wanted = _WEIGHTS if names is None else names
+    loaded = [tensor for tensor in default() if fnmatchcase(tensor.name, wanted)]
+    if not loaded:
+        raise ValueError(f"--names {names!r} matches none of the weights of Whisper tiny.en")
+    return {f"Whisper tiny.en, {wanted}": loaded}
+
+
+def _drawn(names: list[str], size: int, seed: int) -> dict[str, Sequence[Tensor]]:
     from analysis.distributions import sample
-    from analysis.tensors import Tensor, default, load
+    from analysis.tensors import Tensor
 
     if size % 1024 or size < 1024:
         raise ValueError(f"--size {size} must be a multiple of 1024, the length of a channel")
-    drawn = {
+    return {
         name: [Tensor(name=name, values=sample(name, size, seed).reshape(-1, 1024), source=f"seed {seed}")]
-        for name in map(str.strip, distributions.split(","))
-        if name and name != "none"
+        for name in names
+        if name != "none"
     }
-    if path is None:
-        loaded = [each for each in default() if names is None or Path(each.name).match(names)]
-        if not loaded:
-            raise ValueError(f"--names {names!r} matches none of the default weights")
-        return {"Whisper tiny.en": loaded, **drawn}
-    return {path.name: [each for each in load(path, names=names) if each.values.ndim >= 2], **drawn}
 
 
 @contextmanager
@@ -156,7 +175,6 @@ def _differs(found: Map, row: Any) -> str:
 def _print_json(found: Map, files: list[Path]) -> None:
     import json
 
-    tables = {name: json.loads(table.to_json(orient="records")) for name, table in _tables(found)}
     choices = {
         name: {
             rule: [[str(each.start), str(each.stop), each.headroom] for each in intervals]
@@ -164,9 +182,22 @@ def _print_json(found: Map, files: list[Path]) -> None:
         }
         for name, of_format in found.choices.items()
     }
-    content = {"files": [str(file) for file in files], "choices": choices, **tables, "left_out": found.left_out}
-    typer.echo(json.dumps(content, indent=2))
+    content: dict[str, Any] = {
+        "files": [str(file) for file in files],
+        "choices": choices,
+        "rows": _records(found.rows),
+        "pairs": _records(found.pairs),
+        "left_out": found.left_out,
+    }
+    typer.echo(json.dumps(content, indent=2, allow_nan=False))
 
 
-def _tables(found: Map) -> list[tuple[str, Any]]:
-    return [("rows", found.rows), ("pairs", found.pairs)]
+def _records(table: Any) -> list[dict[str, Any]]:
+    """The rows of a table; NaN, what was not compared, as null, and infinities as text."""
+    return [{key: _plain(value) for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
