@@ -57,19 +57,20 @@ def measure(
 
 
 def _pieces(tensors: Sequence[Tensor], example: Way) -> Iterator[tuple[str, NDArray[np.float32], int]]:
-    """Name, matrix and how many of its numbers count: the tensors one by one where they have a number of their own.
+    """A name, blocks, and how many of their numbers count: tensor by tensor where each has a number of its own.
 
     Else all blocks, in pieces of one shape, so that each way is compiled once; zeros that fill the last piece do not
     count.
     """
+    size = example.spec.size
     if example.spec.scale.second is not None:
-        yield from ((tensor.name, _matrix(tensor), tensor.values.size) for tensor in tensors)
+        yield from ((each.name, _numbers(each).reshape(-1, size), each.values.size) for each in tensors)
         return
-    every = np.concatenate([_matrix(tensor).reshape(-1) for tensor in tensors])
+    every = np.concatenate([_numbers(tensor) for tensor in tensors])
     length = min(_PIECE, every.size)
     for start in range(0, every.size, length):
         piece = every[start : start + length]
-        filled = np.pad(piece, (0, length - piece.size)).reshape(-1, example.spec.size)
+        filled = np.pad(piece, (0, length - piece.size)).reshape(-1, size)
         yield f"{start + piece.size:,} numbers", filled, piece.size
 
 
@@ -86,10 +87,10 @@ def whole_blocks(tensors: Sequence[Tensor], size: int) -> tuple[list[Tensor], li
     return found, [tensor.name for tensor, fit in zip(tensors, fits, strict=True) if not fit]
 
 
-def _matrix(tensor: Tensor) -> NDArray[np.float32]:
+def _numbers(tensor: Tensor) -> NDArray[np.float32]:
     if not np.isfinite(tensor.values).all():
         raise ValueError(f"tensor {tensor.name!r} holds NaN or infinity; replace them, or choose others by name")
-    return np.ascontiguousarray(tensor.values.reshape(channels(tensor.values.shape)), dtype=np.float32)
+    return tensor.values.reshape(-1).astype(np.float32)
 
 
 class _Counts:
@@ -106,9 +107,9 @@ class _Counts:
 
     def add(self, x: NDArray[np.float32], chosen: Sequence[Chosen], counted: int) -> None:
         """Count the first ``counted`` numbers of a matrix and of what the ways made of it."""
-        size = self.ways[0].spec.block[-1]
+        size = self.ways[0].spec.size
         blocks = counted // size
-        x = x.reshape(-1)[:counted]
+        x = x.reshape(-1)[:counted].astype(np.float64)
         scales = [each.scales.reshape(-1)[:blocks] for each in chosen]
         values = [each.values.reshape(-1)[:counted] for each in chosen]
         self.blocks += blocks
@@ -151,6 +152,5 @@ class _Counts:
             }
 
 
-def _squares(x: NDArray[np.float32]) -> float:
-    wide = x.astype(np.float64)
-    return float(np.dot(wide, wide))
+def _squares(x: NDArray[np.float64]) -> float:
+    return float(np.dot(x, x))

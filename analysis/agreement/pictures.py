@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.agreement.intervals import BINADE, Interval
 from analysis.agreement.map import Map
+from analysis.plots import plain
 
 #: by the headroom of an interval: every rule of the map takes one of two scales
 _SHADES = {0: ("OCP's scale", "#c7d7ee"), -1: ("twice that", "#1f4e9c")}
@@ -29,7 +30,9 @@ def picture(found: Map) -> Figure:
     grid[0, 0].legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.25, 1.0), ncols=2)
     grid[-1, 0].set_xlabel(rf"largest magnitude of the block / $2^{BINADE}$")
     grid[-1, 1].set_xlabel("SNR lost against the best rule, dB")
-    grid[0, 1].legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3)
+    legend = grid[0, 1].legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return figure
 
 
@@ -51,9 +54,8 @@ def _costs(axes: Any, found: Map, name: str, rules: list[str]) -> None:
     ours = rows[(rows["format"] == name) & (rows["expected"] == "")]
     for i, (source, group) in enumerate(ours.groupby("data", sort=False)):
         cost = group.set_index("way")["cost_db"].reindex(rules)
-        axes.plot(
-            cost, range(len(rules)), "o", markersize=5, color=_COLOURS[i % len(_COLOURS)], label=source, alpha=0.8
-        )
+        style = {"markersize": max(3, 8 - 2 * i), "color": _COLOURS[i % len(_COLOURS)]}
+        axes.plot(cost, range(len(rules)), "o", label=plain(str(source)), **style)
     axes.set_yticks(range(len(rules)), [""] * len(rules))
     axes.set_ylim(len(rules) - 0.5, -0.5)
     axes.grid(alpha=0.25)
