@@ -144,11 +144,13 @@ def _print(table: Any, origin: dict[str, str], files: list[Path]) -> None:
     from analysis.comparison.table import common, pareto, part, summary
 
     cells: Any = summary(table)
-    scalars, blocks, console = part(cells, "scalar"), part(cells, "block"), Console()
+    scalars: Any = part(cells, "scalar")
+    blocks: Any = part(cells, "block")
+    console = Console()
     elements = int(table.drop_duplicates("tensor")["elements"].sum())
     console.print(Text(f"{origin['input']}: {table['tensor'].nunique()} tensors, {elements:,} weights"))
-    for row in scalars.head(1).itertuples():
-        console.print(f"rounding {row.rounding}, saturation {row.saturation}, scales in {row.scale_format}")
+    for row in scalars.head(1).to_dict("records"):
+        console.print("rounding {rounding}, saturation {saturation}, scales in {scale_format}".format_map(row))
     if len(cells) <= _ROWS:
         console.print(_grid("All tensors as one", cells))
     else:

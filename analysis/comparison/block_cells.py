@@ -109,10 +109,11 @@ def apart(names: Iterable[str | Format | BlockSpec]) -> tuple[list[Format], list
     scalars: list[Format] = []
     found: list[BlockSpec] = []
     for name in names:
-        is_block = isinstance(name, BlockSpec) or name in blocks()
-        if is_block:
+        if isinstance(name, BlockSpec) or (isinstance(name, str) and name in blocks()):
             found.append(block(name))
-        if not isinstance(name, BlockSpec) and (not is_block or name in formats.names()):
+            if name not in formats.names():
+                continue
+        if not isinstance(name, BlockSpec):
             scalars.append(formats.get(name))
     return scalars, found
 

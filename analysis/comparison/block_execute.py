@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -22,6 +23,8 @@ from reference.quantize.granularity import channels
 
 #: elements of a piece: one shape for all pieces of a block size, so that each format is compiled once
 _PIECE = 1 << 17
+#: elements of a column that `kernel.measure` walks, so that it is compiled once for all block sizes
+_LANE = 16
 _Array = NDArray[Any]
 
 
@@ -63,7 +66,7 @@ def _blocks(table: _Array, high: int, wide: int) -> _Array:
 
 
 def _tensor(cell: BlockCell, values: _Array) -> dict[str, float]:
-    parts = [_measure(cell, piece) for piece in _pieces(cut(values, cell.spec.block), _peak(values))]
+    parts = [_measure(cell, piece) for piece in _pieces(cut(values, cell.spec.block), _filling(cell, values))]
     found: dict[str, float] = {}
     for name in kernel.NAMES:
         joined = np.concatenate([part[name] for part in parts])
@@ -72,8 +75,10 @@ def _tensor(cell: BlockCell, values: _Array) -> dict[str, float]:
     return found
 
 
-def _peak(values: _Array) -> np.float32:
-    """An element of the largest magnitude."""
+def _filling(cell: BlockCell, values: _Array) -> np.float32:
+    """What the rest of a piece is filled with: an element of the largest magnitude, if a rule looks for it there."""
+    if cell.spec.scale.second is None:
+        return np.float32(0)
     low, high = np.float32(values.min()), np.float32(values.max())
     return low if -low > high else high
 
@@ -86,34 +91,36 @@ class _Piece(NamedTuple):
     length: int
 
 
-def _pieces(blocks: Cut, peak: np.float32) -> Iterator[_Piece]:
-    """Pieces of one shape. The last blocks of each hold the tensor's largest magnitude, so that what a rule takes from
-    the whole tensor it finds in each piece.
+def _pieces(blocks: Cut, filling: np.float32) -> Iterator[_Piece]:
+    """Pieces of one shape. The last blocks of each hold ``filling``, so that a rule finds the largest magnitude of the
+    whole tensor in every piece.
     """
     count, size = blocks.values.shape
     most = max(2, _PIECE // size)
     for start in range(0, count, most - 1):
         values = blocks.values[start : start + most - 1]
-        x, exists = np.full((most, size), peak, np.float32), np.zeros((most, size), bool)
+        x, exists = np.full((most, size), filling, np.float32), np.zeros((most, size), bool)
         x[: len(values)], exists[: len(values)] = values, blocks.exists[start : start + most - 1]
         yield _Piece(x, exists, len(values))
 
 
 def _measure(cell: BlockCell, piece: _Piece) -> dict[str, _Array]:
-    """Sums and maxima of each block."""
+    """Sums and maxima of each block, or of equal parts of it."""
     enable_x64 = cast(Any, jax).enable_x64  # holds for this thread alone
     with enable_x64(False):
         tensor = quantize_blocks(piece.x.reshape(-1, *cell.spec.block), cell.spec, rule=cell.rule)
         y = np.asarray(dequantize_blocks(tensor)).reshape(piece.x.shape)
-    scale, offset, low, high = parameters(tensor)
-    x, y, exists = (np.ascontiguousarray(part.T, np.float64) for part in (piece.x, y, piece.exists))
+    length = math.gcd(_LANE, cell.spec.size)
+    columns = cell.spec.size // length
+    scale, offset, low, high = (np.repeat(part, columns) for part in parameters(tensor))
+    x, y, exists = (np.ascontiguousarray(part.reshape(-1, length).T, np.float64) for part in (piece.x, y, piece.exists))
     divisor = np.where(scale == 0, np.finfo(np.float64).smallest_normal, scale)
     with enable_x64(True):
         sums = kernel.measure(x, exists, y, divisor, offset, low, high, ulp_scale(cell.spec.element))
     found = {name: np.asarray(sums[name]) for name in kernel.NAMES}
     for name in ("sum_ulp", "max_ulp"):
         found[name] = np.where((scale == 0) & (found[name] > 0), np.inf, found[name])
-    return {name: values[: piece.length] for name, values in found.items()}
+    return {name: values[: piece.length * columns] for name, values in found.items()}
 
 
 def parameters(tensor: BlockTensor) -> tuple[_Array, _Array, _Array, _Array]:

@@ -80,6 +80,12 @@ class Policy:
     rounding: Rounding | str
     saturation: Saturation | str
 
+    def check(self) -> None:
+        """Raise for what does not exist, though block formats alone would not use it."""
+        parse_enum(Rounding, self.rounding, "rounding")
+        parse_enum(Saturation, self.saturation, "saturation")
+        formats.get(self.scale_format)
+
 
 def cells(
     policy: Policy,
@@ -106,16 +112,16 @@ def cells(
     >>> len(found), left_out[0].reason
     (1, 'unsigned: symmetric scaling would clamp every negative number to 0')
     """
-    parse_enum(Rounding, policy.rounding, "rounding")
-    parse_enum(Saturation, policy.saturation, "saturation")
+    policy.check()
     scalars, specs = apart(CORE if formats is None else formats)
     if formats is None and block_rules is not None:
         specs = list(survey_blocks())
     if block_rules is not None and not specs:
         raise ValueError("block_rules are for block formats, of which formats= names none")
-    survey, left_out = [], []
+    survey, left_out, surveyed_blocks = [], [], []
     if all(choice is None for choice in (formats, granularities, schemes, scale_rules, block_rules)):
         survey, left_out = _survey(policy)
+        surveyed_blocks = [BlockCell(spec=block(name), rule=block_rule(rule)) for name, rule in SURVEY_BLOCKS]
     core, more = _product(
         policy,
         scalars,
@@ -126,7 +132,7 @@ def cells(
     blocked, refused = block_cells(specs, block_rules)
     found = [*core, *survey, *blocked]
     refuse_nothing(found, more + refused)
-    return found, [*more, *left_out, *refused]
+    return found + surveyed_blocks, [*more, *left_out, *refused]
 
 
 def refuse_nothing(found: Sequence[Cell | BlockCell], left_out: Sequence[LeftOut]) -> None:
@@ -168,8 +174,8 @@ def _recipe(policy: Policy, spec: Format, scheme: Scheme) -> Recipe | LeftOut:
         return LeftOut(format=spec.name, scheme=scheme.value, reason=reason)
 
 
-def _survey(policy: Policy) -> tuple[list[Cell | BlockCell], list[LeftOut]]:
-    found: list[Cell | BlockCell] = [BlockCell(spec=block(name), rule=block_rule(rule)) for name, rule in SURVEY_BLOCKS]
+def _survey(policy: Policy) -> tuple[list[Cell], list[LeftOut]]:
+    found: list[Cell] = []
     left_out: list[LeftOut] = []
     for spec in map(formats.get, SURVEY):
         for scheme in Scheme:

@@ -117,9 +117,8 @@ def _without_wide(wanted: Sequence[_AnyCell], weights: Weights) -> tuple[list[_A
     if wide is None:
         return list(wanted), []
     reason = f"tensor {wide!r} is float64, which block formats do not take"
-    out = [cell for cell in wanted if isinstance(cell, BlockCell)]
-    chosen = [cell for cell in wanted if not isinstance(cell, BlockCell)]
-    return chosen, [cell.left_out(reason) for cell in out]
+    chosen: list[_AnyCell] = [cell for cell in wanted if isinstance(cell, Cell)]
+    return chosen, [cell.left_out(reason) for cell in wanted if isinstance(cell, BlockCell)]
 
 
 def _run_all(chosen: Sequence[_AnyCell], weights: Weights, progress: Progress) -> dict[_AnyCell, list[dict[str, Any]]]:

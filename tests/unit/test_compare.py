@@ -84,7 +84,7 @@ def test_every_row_is_the_golden_quantisers(dtype, rule):
 
 def test_absmax_never_saturates_symmetric_formats_and_stays_within_half_an_ulp():
     given = {"w": (RNG.standard_normal((64, 300))).astype(np.float16)}
-    names = [n for n in rotate(comparison.SURVEY + comparison.CORE, 3) if formats.get(n).bits > 1]
+    names = [f for f in map(formats.get, rotate(comparison.SURVEY + comparison.CORE, 3)) if f.bits > 1]
     table = analysis.compare(given, formats=names, granularities=["group16"], schemes=["symmetric"],
                              scale_rules=["absmax"], **POLICY)  # fmt: skip
     assert (table["saturated"] == 0).all()
@@ -125,7 +125,8 @@ def test_search_drops_candidates_that_overflow():
 
 
 def test_default_grid_holds_every_narrow_format_once_per_channel():
-    found, left_out = comparison.cells(Policy(scale_format="bfloat16", **POLICY))
+    every, left_out = comparison.cells(Policy(scale_format="bfloat16", **POLICY))
+    found = [cell for cell in every if isinstance(cell, comparison.Cell)]
     narrow = {n for n in formats.names() if formats.get(n).bits <= 8 and not n.startswith("Binary")}
     expected = narrow - {"float8_e8m0fnu"} | {"Binary8p4se", "Binary8p3se", "Binary4p2sf"}
     assert {cell.recipe.spec.name for cell in found if cell.granularity.name == "channel"} == expected
@@ -154,7 +155,7 @@ def test_common_prefers_the_usual_combination_among_equals():
     rows = [
         (f, g, s, "absmax") for f in ("a", "b") for g in ("group32", "channel") for s in ("asymmetric", "symmetric")
     ]
-    cells = pd.DataFrame(rows, columns=["format", "granularity", "scheme", "scale_rule"])
+    cells = pd.DataFrame(rows, columns=["format", "granularity", "scheme", "scale_rule"]).assign(kind="scalar")
     assert set(tables.common(cells)["granularity"] + tables.common(cells)["scheme"]) == {"channelsymmetric"}
 
 
