@@ -60,8 +60,8 @@ def draw_map(
     without a tensor of whole blocks, and as `measure` does.
 
     >>> x = np.random.default_rng(0).standard_normal((8, 64)).astype(np.float32)
-    >>> found = draw_map({"normal": [Tensor(name="w", values=x, source="drawn")]}, formats=["mxfp4"], with_peers=False)
-    >>> sorted(found.choices["mxfp4"])[:2], found.rows["cost_db"].min()
+    >>> found = draw_map({"normal": [Tensor(name="w", values=x, source="drawn")]}, formats=["mxint8"], with_peers=False)
+    >>> sorted(found.choices["mxint8"])[:2], found.rows["cost_db"].min()
     (['ceil', 'even'], np.float64(0.0))
     """
     made = {name: [*ways(name), *(peers(name) if with_peers else [])] for name in formats}

@@ -39,8 +39,8 @@ def measure(
 
     >>> from analysis.agreement.ways import ways
     >>> x = np.random.default_rng(0).standard_normal((8, 64)).astype(np.float32)
-    >>> rows, pairs = measure([Tensor(name="w", values=x, source="drawn")], ways("mxfp4"))
-    >>> rows["way"].tolist()[:2], int(rows["blocks"][0]), float(pairs["same_scale"].min()) < 1
+    >>> rows, pairs = measure([Tensor(name="w", values=x, source="drawn")], ways("mxfp4")[:2])
+    >>> rows["way"].tolist(), int(rows["blocks"][0]), float(pairs["same_scale"].min()) < 1
     (['floor', 'ceil'], 16, True)
     """
     if not tensors:
