@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from formats.ternary_activations import ElasticQuantizer, elastic_quantizer
 from kernels_ref.ternary import as_array, bits, floats, refuse, scan
 from reference.array import ternary_elastic
-from reference.quantize import elastic as golden
+from reference.quantize import elastic_activations as golden
 from reference.quantize.ternary import check_values, refuse_values
 
 _jit: Any = jax.jit  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
@@ -21,7 +21,7 @@ _custom_vjp: Any = jax.custom_vjp
 
 
 def elastic(x: ArrayLike, alpha: ArrayLike, quantizer: str | ElasticQuantizer) -> Array:
-    """The values of `reference.quantize.elastic.elastic`, bit for bit, with the gradients of its `elastic_gradients`.
+    """The values of `reference.quantize.elastic`, bit for bit, with the gradients of its `elastic_gradients`.
 
     Same arguments and errors; works under jit and grad, where the checks of values are the caller's part.
 
@@ -37,7 +37,7 @@ def elastic(x: ArrayLike, alpha: ArrayLike, quantizer: str | ElasticQuantizer) -
 
 
 def elastic_start(x: ArrayLike, quantizer: str | ElasticQuantizer) -> Array:
-    """`reference.quantize.elastic.elastic_start` in JAX: same arguments, same value; works under jit.
+    """`reference.quantize.elastic_start` in JAX: same arguments, same value; works under jit.
 
     >>> elastic_start(jnp.array([1.0, -3.0]), "tbt_signed_2bit_code")
     Array(4., dtype=float32)

@@ -6,7 +6,7 @@
 """
 
 from reference.quantize.bitmod import BitmodQuantized, bitmod_dequantize, bitmod_quantize, bitmod_scale_codes
-from reference.quantize.elastic import elastic, elastic_gradients, elastic_start
+from reference.quantize.elastic_activations import elastic, elastic_gradients, elastic_start
 from reference.quantize.granularity import Extent, Granularity, parse_granularity
 from reference.quantize.lloyd_max import LloydMaxFit, lloyd_max, quantile_levels
 from reference.quantize.quantile import midpoint_quantile_book, sram_quantile_book

@@ -20,7 +20,7 @@ from formats.ternary_activations import (
 from reference.array import ternary_binary32 as binary32
 from reference.array.ternary_elastic import gradient_scale
 from reference.exact import ternary as judge
-from reference.quantize.elastic import elastic, elastic_gradients, elastic_start
+from reference.quantize.elastic_activations import elastic, elastic_gradients, elastic_start
 
 CODE = [name for name in ELASTIC_QUANTIZERS if name.endswith("code")]
 
