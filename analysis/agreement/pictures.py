@@ -19,7 +19,7 @@ def picture(found: Map) -> Figure:
     """A row for each MX format: bars over the significand of the block's largest magnitude, and costs in decibels."""
     names = list(found.choices)
     heights = [len(found.choices[name]) for name in names]
-    figure = Figure(figsize=(11, 0.6 + 0.36 * sum(heights) + 0.35 * len(names)), layout="constrained")
+    figure = Figure(figsize=(9.5, 0.6 + 0.27 * sum(heights) + 0.3 * len(names)), layout="constrained")
     grid: Any = figure.subplots(len(names), 2, squeeze=False, height_ratios=heights, sharex="col")
     for axes, name in zip(grid, names, strict=True):
         rules = list(found.choices[name])
@@ -27,7 +27,7 @@ def picture(found: Map) -> Figure:
         _costs(axes[1], found, name, rules)
     for text, shade in _SHADES.values():
         grid[0, 0].plot([], [], "s", markersize=9, color=shade, label=text)
-    grid[0, 0].legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.25, 1.0), ncols=2)
+    grid[0, 0].legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.3, 1.0), ncols=2)
     grid[-1, 0].set_xlabel(rf"largest magnitude of the block / $2^{BINADE}$")
     grid[-1, 1].set_xlabel("SNR lost against the best rule, dB")
     legend = grid[0, 1].legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3)
