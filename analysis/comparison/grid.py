@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import product
 
 import formats
-from analysis.comparison.block_cells import SURVEY_BLOCKS, BlockCell, apart, block_cells, survey_blocks
+from analysis.comparison.block_cells import SURVEY_BLOCKS, BlockCell, apart, block_cells
 from analysis.comparison.left_out import LeftOut
 from formats import Format, Rounding, Saturation, parse_enum
 from formats.block import BlockSpec
 from formats.block_rule import BlockRule
 from formats.block_rules import block_rule
-from formats.blocks import block
+from formats.blocks import block, blocks
 from reference.quantize import Extent, Granularity, Recipe, ScaleRule, Scheme, parse_granularity, recipe
 from reference.quantize.granularity import channels
 
@@ -101,8 +101,8 @@ def cells(
     With no choice at all: `CORE` in every combination, and `SURVEY` per channel, by absmax (formats of 1 or 2 bits by
     MSE too), symmetric, or asymmetric where that is all that makes sense; and `SURVEY_BLOCKS`. With a choice: the
     product of what was chosen, where `CORE`, all five granularities, both schemes and both rules stand for what was
-    not. Block formats among ``formats`` are run by ``block_rules`` alone (without them, by `DEFAULT_RULES`); those of
-    `SURVEY_BLOCKS` stand for none where only rules are chosen.
+    not. Block formats among ``formats`` are run by ``block_rules`` alone (without them, by `DEFAULT_RULES`); where
+    only rules are chosen, they are all block formats.
 
     Raises ``KeyError``, ``ValueError`` or ``TypeError`` for unknown names, ``ValueError`` if nothing is left to run, or
     for block rules without a block format.
@@ -115,7 +115,7 @@ def cells(
     policy.check()
     scalars, specs = apart(CORE if formats is None else formats)
     if formats is None and block_rules is not None:
-        specs = list(survey_blocks())
+        specs = [block(name) for name in blocks()]
     if block_rules is not None and not specs:
         raise ValueError("block_rules are for block formats, of which formats= names none")
     survey, left_out, surveyed_blocks = [], [], []

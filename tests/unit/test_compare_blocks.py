@@ -176,9 +176,9 @@ def test_the_survey_holds_block_formats_and_a_choice_does_not():
     chosen, _ = comparison.cells(policy, granularities=["channel"])
     assert not any(isinstance(cell, comparison.BlockCell) for cell in chosen)
     ruled, left_out = comparison.cells(policy, block_rules=["even"])
-    assert {c.spec.name for c in ruled if isinstance(c, comparison.BlockCell)} == {
-        "mxfp8_e4m3", "mxfp6_e2m3", "mxfp6_e3m2", "mxfp4"
-    }  # fmt: skip
+    names = {c.spec.name for c in ruled if isinstance(c, comparison.BlockCell)}
+    assert names | {out.format for out in left_out if out.rule} == set(blocks())
+    assert {"mxfp4", "mxfp8_e4m3", "msfp12"} <= names
     assert {"nvfp4 symmetric even", "nf4_g64 symmetric even"} <= {out.what for out in left_out}
 
 
