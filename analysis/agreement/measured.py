@@ -109,13 +109,13 @@ class _Counts:
         """Count the first ``counted`` numbers of a matrix and of what the ways made of it."""
         size = self.ways[0].spec.size
         blocks = counted // size
-        x = x.reshape(-1)[:counted].astype(np.float64)
+        numbers = x.reshape(-1)[:counted].astype(np.float64)
         scales = [each.scales.reshape(-1)[:blocks] for each in chosen]
         values = [each.values.reshape(-1)[:counted] for each in chosen]
         self.blocks += blocks
-        self.signal += _squares(x)
+        self.signal += _squares(numbers)
         for i, value in enumerate(values):
-            self.noise[i] += _squares(x - value)
+            self.noise[i] += _squares(numbers - value)
         for (i, j), same in self.same.items():
             same[0] += int((scales[i] == scales[j]).sum())
             if self._is_due(i, j):
@@ -152,5 +152,5 @@ class _Counts:
             }
 
 
-def _squares(x: NDArray[np.float64]) -> float:
+def _squares(x: NDArray[np.floating[Any]]) -> float:
     return float(np.dot(x, x))

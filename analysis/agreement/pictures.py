@@ -19,7 +19,7 @@ def picture(found: Map) -> Figure:
     """A row for each MX format: bars over the significand of the block's largest magnitude, and costs in decibels."""
     names = list(found.choices)
     heights = [len(found.choices[name]) for name in names]
-    figure = Figure(figsize=(9.5, 0.6 + 0.27 * sum(heights) + 0.3 * len(names)), layout="constrained")
+    figure = Figure(figsize=(9, 0.6 + 0.25 * sum(heights) + 0.3 * len(names)), layout="constrained")
     grid: Any = figure.subplots(len(names), 2, squeeze=False, height_ratios=heights, sharex="col")
     for axes, name in zip(grid, names, strict=True):
         rules = list(found.choices[name])
@@ -27,11 +27,13 @@ def picture(found: Map) -> Figure:
         _costs(axes[1], found, name, rules)
     for text, shade in _SHADES.values():
         grid[0, 0].plot([], [], "s", markersize=9, color=shade, label=text)
-    grid[0, 0].legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.3, 1.0), ncols=2)
+    grid[0, 0].legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.35, 1.0), ncols=2)
     grid[-1, 0].set_xlabel(rf"largest magnitude of the block / $2^{BINADE}$")
     grid[-1, 1].set_xlabel("SNR lost against the best rule, dB")
-    legend = grid[0, 1].legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3)
-    for text in legend.get_texts():
+    handles, sources = grid[0, 1].get_legend_handles_labels()
+    of_figure: Any = figure
+    style = {"fontsize": 8, "frameon": False, "loc": "outside lower right", "ncols": 3}
+    for text in of_figure.legend(handles, sources, **style).get_texts():
         text.set_parse_math(False)
     return figure
 
