@@ -26,7 +26,7 @@ def agree(
     ),
     names: Annotated[
         str | None, typer.Option(help="only tensors whose name matches; without --tensors encoder/layer_0/*")
-    ] = (None),
+    ] = None,
     formats: Annotated[str | None, typer.Option(help="of mxfp8_e4m3, ..., mxint8, nvfp4, separated by commas")] = None,
     peers: Annotated[bool, typer.Option(help="run torchao and gguf beside, where they are installed")] = True,
     seed: Annotated[int, typer.Option(help="of the distributions")] = 0,
