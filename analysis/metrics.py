@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from formats import FloatSpec
-from formats.block import Coding
-from formats.codebook import CodebookSpec
+from formats.block_formats.spec import Coding
+from formats.code_books.book import CodebookSpec
 from reference.array.carrier import Array, Namespace
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from formats.blocks import block
+from formats.block_formats.named import block
 from reference.block_conversion import convert_blocks
 from reference.blocks import BlockTensor
 

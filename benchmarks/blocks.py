@@ -3,10 +3,10 @@
     python benchmarks/blocks.py                                          # about 2 minutes on two cores
     python benchmarks/blocks.py --record benchmarks/records/cpu_blocks.json
 
-2^22 normal float32 numbers in rows of 4096. The ceilings are XLA's bare conversions of as many numbers, float32 -> uint8
-for quantise and uint8 -> float32 for dequantise. Peers, where installed: torchao for MX, NVFP4 and INT4, bitsandbytes for
-NF4, in eager mode on as many threads. They pack two 4-bit codes a byte; here a code has a byte. ``--strict`` makes the
-exit status 1 if a ratio misses its target.
+2^22 normal float32 numbers in rows of 4096. The ceilings are XLA's bare conversions of as many numbers: float32 ->
+uint8 for quantise and uint8 -> float32 for dequantise. Peers, where installed: torchao for MX, NVFP4 and INT4,
+bitsandbytes for NF4, in eager mode on as many threads. They pack two 4-bit codes a byte; here a code has a byte.
+``--strict`` makes the exit status 1 if a ratio misses its target.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from timing import Run, side_by_side
 from analysis import tensors
 from analysis.tensors.gguf_values import values
 from analysis.tensors.smollm2 import smollm2
-from formats.gguf_types import GGUF_TYPES
+from formats.gguf.types import GGUF_TYPES
 from reference.gguf import dequantize_gguf
 
 SIZE, COLUMNS = 1 << 22, 1 << 11  #: elements of a drawn tensor and of its rows

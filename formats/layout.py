@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from importlib import import_module
 
-from formats.bit_layout import BitLayout, SplitLayout
+from formats.layouts.bits import BitLayout, SplitLayout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ _ALL = (TERNARY_2BIT, TERNARY_BASE3, _TWO_BITS_LOW_FIRST, _LOW_NIBBLE_FIRST, _HI
 #: every layout of digits
 LAYOUTS = {known.name: known for known in _ALL}
 #: where the bit layouts are; each has a tuple ``LAYOUTS``, imported when a name is first looked for there
-_MODULES = ("formats.layouts_fp6", "formats.layouts_named")
+_MODULES = ("formats.layouts.fp6", "formats.layouts.named")
 
 
 def layout(name: str | AnyLayout) -> AnyLayout:

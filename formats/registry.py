@@ -201,13 +201,13 @@ def _parse(name: str) -> Format:
 
 def _elsewhere(name: str) -> str:
     """What has this name, if not a format; empty if nothing has."""
-    from formats.blocks import blocks  # both build on this module, and only a failed lookup needs them
-    from formats.codebooks import codebooks
+    from formats.block_formats.named import blocks  # both build on this module, and only a failed lookup needs them
+    from formats.code_books.named import codebooks
 
     if name in blocks():
-        return f"{name!r} is a block format, elements under a shared scale: see formats.blocks.block({name!r})"
+        return f"{name!r} is a block format, elements under a shared scale: see formats.block({name!r})"
     if name in codebooks():
-        return f"{name!r} is a code-book, a table of values by code: see formats.codebooks.codebook({name!r})"
+        return f"{name!r} is a code-book, a table of values by code: see formats.codebook({name!r})"
     return ""
 
 

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from formats import FLOAT32, FloatSpec, IntSpec, Rounding, Saturation
-from formats.block_rule import NonFinite
+from formats.block_formats.rule import NonFinite
+from formats.block_formats.steps import Given, Operand, Step
 from formats.operations import Operation
-from formats.steps import Given, Operand, Step
 from kernels_ref import rounding as lanes
 from kernels_ref.block_binary32 import (
     BIAS,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from formats import FLOAT32, FloatSpec, Rounding, Saturation
-from formats.block import Shift
+from formats.block_formats.spec import Shift
 from formats.operations import Operation
 from kernels_ref import block_binary32 as binary32
 from kernels_ref import rounding as lanes

@@ -14,8 +14,8 @@ import numpy as np
 from jax import Array, lax
 
 from formats import FLOAT32, FloatSpec, IntSpec, Rounding, Saturation
-from formats.block import BlockSpec, Coding, Form, Shift
-from formats.codebook import CodebookSpec
+from formats.block_formats.spec import BlockSpec, Coding, Form, Shift
+from formats.code_books.book import CodebookSpec
 from formats.operations import Operation
 from formats.results import BFLOAT16, FLOAT16
 from kernels_ref import block_binary32 as binary32

@@ -15,8 +15,8 @@ from jax.typing import ArrayLike
 
 import reference.blocks
 from formats import Rounding
-from formats.block import BlockSpec
-from formats.block_rule import BlockRule
+from formats.block_formats.rule import BlockRule
+from formats.block_formats.spec import BlockSpec
 from kernels_ref import block_elements, block_values
 from kernels_ref.block_binary32 import INFINITY, MAGNITUDE, bits_of
 from kernels_ref.block_elements import Factor

@@ -13,9 +13,9 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from formats import NanRule
-from formats.codebook import CodebookSpec
-from formats.codebook_decision import Thresholds, Ties
-from formats.codebooks import codebook
+from formats.code_books.book import CodebookSpec
+from formats.code_books.decision import Thresholds, Ties
+from formats.code_books.named import codebook
 from reference.array import codebook as array_codebook
 from reference.array.codebook import EncodeTable
 from reference.codebook import check_floats, check_integers, refuse_codes, refuse_nan, table_of

@@ -11,8 +11,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from formats.gguf import GgufType
-from formats.gguf_types import gguf_type
+from formats.gguf.record import GgufType
+from formats.gguf.types import gguf_type
 from reference.array import gguf as array_gguf
 from reference.gguf import check_data, rows
 

@@ -12,9 +12,9 @@ from jax import Array, lax
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from formats.ternary import WeightQuantizer, weight_quantizer
-from formats.ternary_activations import TokenQuantizer, token_quantizer
-from formats.ternary_storage import TernaryBlock, ternary_block
+from formats.ternary.activations import TokenQuantizer, token_quantizer
+from formats.ternary.storage import TernaryBlock, ternary_block
+from formats.ternary.weights import WeightQuantizer, weight_quantizer
 from reference import ternary_blocks as blocks
 from reference.array import ternary_blocks as array_blocks
 from reference.array import ternary_tokens, ternary_weights

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from formats.ternary_activations import ElasticQuantizer, elastic_quantizer
+from formats.ternary.activations import ElasticQuantizer, elastic_quantizer
 from kernels_ref.ternary import as_array, bits, floats, refuse, scan
 from reference.array import ternary_elastic
 from reference.quantize import elastic_activations as golden

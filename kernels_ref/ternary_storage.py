@@ -13,7 +13,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from formats import parse_enum
-from formats.ternary_storage import Foreign, TernaryStorage, ternary_storage
+from formats.ternary.storage import Foreign, TernaryStorage, ternary_storage
 from reference.array import ternary_storage as array_storage
 from reference.ternary_storage import check_elements, check_words, refuse_elements, refuse_words
 

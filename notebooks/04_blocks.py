@@ -32,8 +32,8 @@ from analysis import plots
 from analysis.agreement import agreement, draw_map, pictures
 from analysis.metrics import snr_db
 from analysis.tensors import default
-from formats.blocks import block
-from formats.codebooks import codebook
+from formats.block_formats.named import block
+from formats.code_books.named import codebook
 from kernels_ref.blocks import dequantize_blocks, quantize_blocks
 from reference.blocks import BlockTensor
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.block import BlockSpec
-from formats.blocks import block
-from formats.codebook import CodebookSpec
+from formats.block_formats.named import block
+from formats.block_formats.spec import BlockSpec
+from formats.code_books.book import CodebookSpec
 from reference.array import block_grid
 from reference.blocks import BlockTensor, check_dtype, check_tensor, dequantize_blocks
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats import FLOAT32, FloatSpec, Rounding, Saturation
-from formats.block import Shift
+from formats.block_formats.spec import Shift
 from formats.operations import Operation
 from reference.array import codec, decode, odd
 from reference.array.arithmetic_rounding import Request, calculate, request

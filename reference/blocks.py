@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from formats import NanRule
-from formats.block import BlockSpec, Coding, Level
-from formats.block_rule import BlockRule, NonFinite
-from formats.codebook import CodebookSpec
+from formats.block_formats.rule import BlockRule, NonFinite
+from formats.block_formats.spec import BlockSpec, Coding, Level
+from formats.code_books.book import CodebookSpec
 from reference.array import block as array_block
 from reference.array import block_grid, block_value
 from reference.array.block import Coded

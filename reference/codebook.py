@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from formats import NanRule, parse_enum
-from formats.codebook import CodebookSpec
-from formats.codebook_decision import Thresholds, Ties
-from formats.codebook_decisions import decision as named_decision
-from formats.codebooks import codebook
+from formats.code_books.book import CodebookSpec
+from formats.code_books.decision import Thresholds, Ties
+from formats.code_books.decisions import decision as named_decision
+from formats.code_books.named import codebook
 from reference.array import codebook as array_codebook
 from reference.array.codebook import FLOAT_INPUTS, EncodeTable
 from reference.codec import as_values

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats.gguf import GgufType
-from formats.gguf_types import gguf_type
+from formats.gguf.record import GgufType
+from formats.gguf.types import gguf_type
 from formats.results import FLOAT16
 from reference.array import gguf as array_gguf
 from reference.blocks import BlockTensor
@@ -22,7 +22,7 @@ _CHUNK = 1 << 15
 def unpack_gguf(data: ArrayLike, kind: str | GgufType) -> dict[str, NDArray[np.unsignedinteger]]:
     """The codes that the blocks of a tensor hold: "codes" of the elements, "scales", and what else the type has.
 
-    Definition: `formats.gguf.GgufType`. ``data``: uint8, shape ``(..., n * nbytes)``, whole blocks along the last
+    Definition: `formats.GgufType`. ``data``: uint8, shape ``(..., n * nbytes)``, whole blocks along the last
     axis. The codes have shape ``(..., n * elements)``, those of the scales ``(..., n * elements / spec.size)`` and
     those of the second level ``(..., n)``; uint8, or uint16 for float16.
 

@@ -8,9 +8,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats.gguf import GgufType
-from formats.gguf_rules import Anchor, LeastErrorRule, ScaledRule, ToInteger, gguf_rule
-from formats.gguf_types import gguf_type
+from formats.gguf.record import GgufType
+from formats.gguf.rules import Anchor, LeastErrorRule, ScaledRule, ToInteger, gguf_rule
+from formats.gguf.types import gguf_type
 from formats.results import FLOAT16
 from reference.array import gguf as array_gguf
 from reference.codec import encode
@@ -24,7 +24,7 @@ _Codes = dict[str, NDArray[np.unsignedinteger]]
 def quantize_gguf(x: ArrayLike, kind: str) -> NDArray[np.uint8]:
     """The blocks of ``x``, uint8, along the last axis.
 
-    Definition: `formats.gguf_rules.ScaledRule` and `LeastErrorRule`. Where a block's smallest elements are zeros of
+    Definition: `formats.gguf.rules.ScaledRule` and `LeastErrorRule`. Where a block's smallest elements are zeros of
     both signs its minimum is -0; the package's is of either sign. ``x``: float16, bfloat16 or float32, shape
     ``(..., n * elements)``; the result has shape ``(..., n * nbytes)``. What is lost is what the rule loses: a scale or
     minimum beyond float16 becomes an infinity.

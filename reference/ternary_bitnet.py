@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from formats import parse_enum
-from formats.ternary_storage import I2_S_ARM, I2_S_X86, TernaryStorage
+from formats.ternary.storage import I2_S_ARM, I2_S_X86, TernaryStorage
 from reference.array.ternary_storage import apply_sign
 from reference.ternary_storage import pack_trits, split_triples, unpack_trits
 

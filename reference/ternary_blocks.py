@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats.ternary_storage import TernaryBlock, ternary_block
+from formats.ternary.storage import TernaryBlock, ternary_block
 from reference.array import ternary_blocks as array_blocks
 
 _ELEMENTS = 256
@@ -18,7 +18,7 @@ LEAST_SCALE = float(np.nextafter(np.float32(2.0**-128), np.float32(1)))
 def quantize_ternary_blocks(x: ArrayLike, block: str | TernaryBlock) -> NDArray[np.uint8]:
     """Bytes of TQ1_0 or TQ2_0 blocks along the last axis.
 
-    Definition: `formats.ternary_storage.TernaryBlock`. ``x``: finite float32, shape ``(..., n)`` with ``n`` a multiple
+    Definition: `formats.TernaryBlock`. ``x``: finite float32, shape ``(..., n)`` with ``n`` a multiple
     of 256; the result is uint8 ``(..., n / 256, bytes_per_block)``. A scale beyond binary16 becomes infinite there.
 
     Raises ``KeyError`` (unknown block), ``TypeError`` (dtype) or ``ValueError`` (length; NaN or infinity, for which

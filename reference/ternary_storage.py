@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from formats import parse_enum
-from formats.ternary_storage import Foreign, TernaryStorage, ternary_storage
+from formats.ternary.storage import Foreign, TernaryStorage, ternary_storage
 from reference.array import ternary_storage as array_storage
 
 
 def pack_trits(elements: ArrayLike, storage: str | TernaryStorage) -> NDArray[np.uint8]:
     """Bytes of ternary codes, in the order and digits of a published storage.
 
-    Definition: `formats.ternary_storage.TernaryStorage`. ``elements``: integers -1, 0, 1 (where the record says so,
+    Definition: `formats.TernaryStorage`. ``elements``: integers -1, 0, 1 (where the record says so,
     others) of any dtype; the last axes are whole tiles. The result has shape ``(..., *grid, bytes_per_tile)``.
 
     Raises ``KeyError`` (unknown storage), ``TypeError`` (no integers) or ``ValueError`` (axes that are no whole

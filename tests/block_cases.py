@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 import reference
-from formats.block_rules import block_rule, block_rules
-from formats.blocks import blocks
+from formats.block_formats.named import blocks
+from formats.block_formats.rules import block_rule, block_rules
 from reference.array.block_request import block_request
 from reference.blocks import quantize_blocks
 from reference.exact.block import quantize_block, second_number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from formats.gguf_types import GGUF_TYPES
+from formats.gguf.types import GGUF_TYPES
 
 KINDS = pytest.mark.parametrize("kind", GGUF_TYPES.values(), ids=GGUF_TYPES.keys())
 #: zeros, the least and greatest subnormal, the greatest numbers, infinities and NaNs of float16

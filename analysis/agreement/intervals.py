@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import formats
-from formats.block import BlockSpec
-from formats.block_rule import BlockRule
+from formats.block_formats.rule import BlockRule
+from formats.block_formats.spec import BlockSpec
 from reference.exact.block import emax, quantize_block
 
 #: the binade that is looked at, [8, 16): the first power of two that a binary32 logarithm reaches early ends it
@@ -34,8 +34,8 @@ def intervals(spec: BlockSpec, rule: BlockRule) -> tuple[Interval, ...]:
     ``spec`` has E8M0 scales alone. The scale must not fall as the magnitude grows, which is so for every rule that
     rounds. Raises ``ValueError`` for other scales.
 
-    >>> from formats.block_rules import block_rule
-    >>> from formats.blocks import block
+    >>> from formats.block_formats.rules import block_rule
+    >>> from formats.block_formats.named import block
     >>> [(str(each.start), each.headroom) for each in intervals(block("mxfp4"), block_rule("even"))]
     [('1', 0), ('7/4', -1)]
     """
@@ -55,8 +55,8 @@ def intervals(spec: BlockSpec, rule: BlockRule) -> tuple[Interval, ...]:
 def agreement(first: tuple[Interval, ...], second: tuple[Interval, ...]) -> Fraction:
     """The part of the binade, by length, for which two rules pick the same scale.
 
-    >>> from formats.block_rules import block_rule
-    >>> from formats.blocks import block
+    >>> from formats.block_formats.rules import block_rule
+    >>> from formats.block_formats.named import block
     >>> pair = [intervals(block("mxfp4"), block_rule(name)) for name in ("floor", "even")]
     >>> str(agreement(*pair))
     '3/4'

@@ -15,7 +15,7 @@ from analysis.agreement.measured import Progress, measure, silent, whole_blocks
 from analysis.agreement.peers import peers
 from analysis.agreement.ways import MX_FORMATS, Way, ways
 from analysis.tensors import Tensor
-from formats.block_rules import block_rule
+from formats.block_formats.rules import block_rule
 
 #: formats of the map
 FORMATS = (*MX_FORMATS, "nvfp4")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import reference
 from analysis.agreement.ways import Chosen, Way
-from formats.blocks import block
+from formats.block_formats.named import block
 from reference.blocks import BlockTensor, dequantize_blocks
 
 _MX = "torchao.prototype.mx_formats.mx_tensor"

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.block import BlockSpec
-from formats.block_rules import block_rule
-from formats.blocks import block
+from formats.block_formats.named import block
+from formats.block_formats.rules import block_rule
+from formats.block_formats.spec import BlockSpec
 from kernels_ref.blocks import dequantize_blocks, quantize_blocks
 
 #: rules that are tried for every MX format

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import formats
 from analysis.comparison.left_out import LeftOut
 from formats import Format, Rounding
-from formats.block import BlockSpec
-from formats.block_rule import BlockRule
-from formats.block_rules import block_rule
-from formats.blocks import block, blocks
-from formats.codebook_decision import Ties
+from formats.block_formats.named import block, blocks
+from formats.block_formats.rule import BlockRule
+from formats.block_formats.rules import block_rule
+from formats.block_formats.spec import BlockSpec
+from formats.code_books.decision import Ties
 from reference.array.block_grid import grid
 from reference.array.block_request import block_request
 from reference.quantize import Scheme

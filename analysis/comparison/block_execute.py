@@ -14,7 +14,7 @@ from analysis.comparison import kernel
 from analysis.comparison.block_cells import BlockCell
 from analysis.metrics import ulp_scale
 from analysis.tensors import Tensor
-from formats.block import Form, Level, Shift
+from formats.block_formats.spec import Form, Level, Shift
 from kernels_ref.blocks import dequantize_blocks, quantize_blocks
 from reference.array.block_request import has_integer_zero_point, largest, least
 from reference.array.block_value import numbers

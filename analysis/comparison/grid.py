@@ -11,10 +11,10 @@ import formats
 from analysis.comparison.block_cells import SURVEY_BLOCKS, BlockCell, apart, block_cells
 from analysis.comparison.left_out import LeftOut
 from formats import Format, Rounding, Saturation, parse_enum
-from formats.block import BlockSpec
-from formats.block_rule import BlockRule
-from formats.block_rules import block_rule
-from formats.blocks import block, blocks
+from formats.block_formats.named import block, blocks
+from formats.block_formats.rule import BlockRule
+from formats.block_formats.rules import block_rule
+from formats.block_formats.spec import BlockSpec
 from reference.quantize import Extent, Granularity, Recipe, ScaleRule, Scheme, parse_granularity, recipe
 from reference.quantize.granularity import channels
 

@@ -24,8 +24,8 @@ from analysis.comparison.left_out import LeftOut
 from analysis.comparison.measured import Weights, rows
 from analysis.tensors import Tensor
 from formats import Format, Rounding, Saturation
-from formats.block import BlockSpec
-from formats.block_rule import BlockRule
+from formats.block_formats.rule import BlockRule
+from formats.block_formats.spec import BlockSpec
 from reference.quantize import Extent, Granularity, ScaleRule, Scheme
 
 #: hears how much of the work is done, of how much, and which cell is next

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from analysis.tensors import gguf_values
 from analysis.tensors.cursor import Cursor
 from analysis.tensors.tensor import Skipped, Tensor, Wanted
-from formats.gguf_types import GGUF_TYPES
-from formats.ternary_storage import TQ1_0
+from formats.gguf.types import GGUF_TYPES
+from formats.ternary.storage import TQ1_0
 from reference.blocks import BlockTensor
 from reference.gguf import gguf_tensor
 from reference.ternary_blocks import dequantize_ternary_blocks
@@ -68,7 +68,7 @@ def read(path: Path, wanted: Wanted) -> Iterator[Tensor | Skipped]:
 def block_tensors(path: str | Path, *, names: str | None = None) -> dict[str, BlockTensor]:
     """The quantised tensors of a GGUF file by name: codes, scales and what else their types have, not dequantised.
 
-    Only types of `formats.gguf_types` are listed. ``names`` is a glob (``fnmatch``, case counts). Raises ``ValueError``
+    Only types of `formats.gguf.types` are listed. ``names`` is a glob (``fnmatch``, case counts). Raises ``ValueError``
     as `analysis.tensors.load` does.
 
     >>> import gguf, tempfile

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.gguf import GgufType
+from formats.gguf.record import GgufType
 from kernels_ref.gguf import dequantize_gguf as compiled
 from reference.gguf import dequantize_gguf
 
@@ -16,7 +16,7 @@ CHUNK = 1 << 18
 def values(data: NDArray[np.uint8], kind: GgufType) -> NDArray[np.float32]:
     """`reference.dequantize_gguf`: same arguments, same bits.
 
-    >>> from formats.gguf_types import gguf_type
+    >>> from formats.gguf.types import gguf_type
     >>> values(np.uint8([0, 0x38, 0x2F, *range(15)]), gguf_type("Q4_0"))[:3]
     array([ 3.5, -4. , -3.5], dtype=float32)
     """

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from formats.bit_layout import BitLayout
+from formats.layouts.bits import BitLayout
 from reference.array.carrier import Array, Namespace
 from reference.array.rewrite import Apart, ones, rewrite
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from formats import FLOAT32, FloatSpec, IntSpec, Rounding, Saturation
-from formats.block import BlockSpec, Level
-from formats.block_rule import NonFinite
-from formats.codebook import CodebookSpec
+from formats.block_formats.rule import NonFinite
+from formats.block_formats.spec import BlockSpec, Level
+from formats.block_formats.steps import Given, Operand, Step
+from formats.code_books.book import CodebookSpec
 from formats.operations import Operation
-from formats.steps import Given, Operand, Step
 from reference.array import block_grid, block_scale, codebook, decode
 from reference.array.block_request import (
     BlockRequest,

@@ -7,15 +7,15 @@ import math
 from dataclasses import dataclass, replace
 
 from formats import FLOAT32, FloatSpec, Format, IntSpec, Rounding, Saturation
-from formats.block import BlockSpec, Coding, Shift
-from formats.block_rule import BlockRule, NonFinite, Significand
-from formats.block_rules import block_rule
-from formats.blocks import block
-from formats.codebook import CodebookSpec
-from formats.codebook_decision import Thresholds, Ties
-from formats.codebook_decisions import decision
-from formats.element_book import element_book
-from formats.steps import Given, Operand, Step
+from formats.block_formats.named import block
+from formats.block_formats.rule import BlockRule, NonFinite, Significand
+from formats.block_formats.rules import block_rule
+from formats.block_formats.spec import BlockSpec, Coding, Shift
+from formats.block_formats.steps import Given, Operand, Step
+from formats.code_books.book import CodebookSpec
+from formats.code_books.decision import Thresholds, Ties
+from formats.code_books.decisions import decision
+from formats.code_books.element import element_book
 from reference.array.codebook import EncodeTable, encode_table, nearest_thresholds
 from reference.array.conversion import Conversion, conversion
 from reference.array.decode import BINARY32, target

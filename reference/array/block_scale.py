@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from formats import FLOAT32, FloatSpec
-from formats.block import Coding
-from formats.block_rule import Significand, log2_rounded
-from formats.codebook import CodebookSpec
+from formats.block_formats.rule import Significand, log2_rounded
+from formats.block_formats.spec import Coding
+from formats.code_books.book import CodebookSpec
 from reference.array import codec
 from reference.array.arithmetic_words import leading_bit
 from reference.array.carrier import Array, Namespace
@@ -38,7 +38,7 @@ def with_significand(numbers: Array, significand: Significand, element: Coding, 
 
 
 def _rounded_by_log2(magnitude: Array, xp: Namespace) -> Array:
-    """Magnitudes next to a power of two as that power: see `formats.block_rule.LOG2_ROUNDED`."""
+    """Magnitudes next to a power of two as that power: see `formats.block_formats.rule.LOG2_ROUNDED`."""
     subnormal = magnitude < xp.uint32(1 << 23)
     top = leading_bit(xp.where(subnormal, magnitude, xp.uint32(0)), xp)
     place = xp.clip(top, 0, 22).astype(xp.uint32)

@@ -9,8 +9,8 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from formats.block import BlockSpec, Coding, Form, Level, Shift
-from formats.codebook import CodebookSpec
+from formats.block_formats.spec import BlockSpec, Coding, Form, Level, Shift
+from formats.code_books.book import CodebookSpec
 from reference.array import block_grid, decode, odd, table
 from reference.array.block_request import significant_bits
 

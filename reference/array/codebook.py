@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats import NanRule, Rounding
-from formats.binary32 import to_binary32
-from formats.codebook import CodebookSpec
-from formats.codebook_decision import Thresholds, Ties
+from formats.code_books.binary32 import to_binary32
+from formats.code_books.book import CodebookSpec
+from formats.code_books.decision import Thresholds, Ties
 from reference.array.carrier import Array, Namespace, carry
 
 FLOAT_INPUTS = ("float16", "bfloat16", "float32")
@@ -52,7 +52,7 @@ def encode_table(book: CodebookSpec, decision: Ties | Thresholds, nan: NanRule |
 def nearest_thresholds(book: CodebookSpec, ties: Ties) -> Thresholds:
     """The midpoints of neighbouring values, inclusive where a tie goes to the upper one.
 
-    >>> from formats.codebooks import codebook
+    >>> from formats.code_books.named import codebook
     >>> nearest_thresholds(codebook("bitmod_fp3_er_plus"), Ties.LOWER).codes
     (7, 6, 5, 0, 1, 2, 4, 3)
     """

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats import Format, IntSpec
-from formats.block import Level, Shift
-from formats.codebook import CodebookSpec
-from formats.gguf import BitField, BitRun, GgufType
+from formats.block_formats.spec import Level, Shift
+from formats.code_books.book import CodebookSpec
+from formats.gguf.record import BitField, BitRun, GgufType
 from reference.array import decode as array_decode
 from reference.array.carrier import Array, Namespace
 

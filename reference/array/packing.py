@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache, partial
 
 from formats import Layout
-from formats.bit_layout import BitLayout, Field, SplitLayout
 from formats.layout import AnyLayout
+from formats.layouts.bits import BitLayout, Field, SplitLayout
 from reference.array import bit_layout
 from reference.array.carrier import Array, Namespace
 from reference.array.rewrite import Apart, ones, rewrite, unsigned

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from formats.ternary_storage import TernaryBlock
+from formats.ternary.storage import TernaryBlock
 from reference.array import codec, decode
 from reference.array import ternary_binary32 as binary32
 from reference.array import ternary_storage as storage

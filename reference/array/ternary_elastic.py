@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from formats.ternary_activations import ElasticQuantizer
+from formats.ternary.activations import ElasticQuantizer
 from reference.array import ternary_binary32 as binary32
 from reference.array import ternary_mean
 from reference.array.carrier import Array, Namespace
@@ -54,7 +54,7 @@ def start(x: Array, made: ElasticQuantizer, xp: Namespace, scan: Scan) -> Array:
 def gradient_scale(size: int, made: ElasticQuantizer) -> int:
     """The pattern of ``(size * greatest)^(-1/2)``, rounded once; of 1 where gradients are not scaled.
 
-    >>> from formats.ternary_activations import TBT_UNSIGNED_2BIT_CODE
+    >>> from formats.ternary.activations import TBT_UNSIGNED_2BIT_CODE
     >>> gradient_scale(8, TBT_UNSIGNED_2BIT_CODE) == binary32.constant(0.25)
     True
     """

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from formats.ternary_storage import ABSENT, TernaryStorage
+from formats.ternary.storage import ABSENT, TernaryStorage
 from reference.array.carrier import Array, Namespace
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from formats.ternary_activations import Arithmetic, TokenQuantizer
+from formats.ternary.activations import Arithmetic, TokenQuantizer
 from reference.array import ternary_binary32 as binary32
 from reference.array.carrier import Array, Namespace
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from formats.ternary import Decision, Guard, NoScale, WeightQuantizer
+from formats.ternary.weights import Decision, Guard, NoScale, WeightQuantizer
 from reference.array import ternary_binary32 as binary32
 from reference.array import ternary_mean
 from reference.array.carrier import Array, Namespace

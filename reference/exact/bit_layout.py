@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
 
-from formats.bit_layout import BitLayout
+from formats.layouts.bits import BitLayout
 
 
 def pack(codes: Sequence[int], shape: Sequence[int], layout: BitLayout) -> list[int]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from formats import Format, get
-from formats.codebook import CodebookSpec
-from formats.codebooks import bitmod_books
+from formats.code_books.book import CodebookSpec
+from formats.code_books.named import bitmod_books
 from formats.results import FLOAT32
 from reference.exact.codebook import encode_codebook
 from reference.exact.codec import decode, encode

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from formats import FloatSpec, IntSpec, Rounding, Saturation
-from formats.block import BlockSpec, Coding, Shift
-from formats.block_rule import BlockRule, NonFinite, Significand, log2_rounded
-from formats.codebook import CodebookSpec
-from formats.element_book import element_book
-from formats.steps import Given
+from formats.block_formats.rule import BlockRule, NonFinite, Significand, log2_rounded
+from formats.block_formats.spec import BlockSpec, Coding, Shift
+from formats.block_formats.steps import Given
+from formats.code_books.book import CodebookSpec
+from formats.code_books.element import element_book
 from reference.exact.block_value import decoded, offset, product
 from reference.exact.codebook import encode_codebook
 from reference.exact.codec import decode, encode
@@ -34,8 +34,8 @@ class Block:
 def second_number(absmax: Value, spec: BlockSpec, rule: BlockRule) -> Value:
     """The second-level number of blocks whose largest magnitude is ``absmax``, as it is stored.
 
-    >>> from formats.block_rules import block_rule
-    >>> from formats.blocks import block
+    >>> from formats.block_formats.rules import block_rule
+    >>> from formats.block_formats.named import block
     >>> second_number(Fraction(2688), block("nvfp4"), block_rule("torchao_nvfp4"))
     Fraction(1, 1)
     """
@@ -62,8 +62,8 @@ def quantize_block(
     ``random_bits``: one for each element, for a stochastic rounding. Raises ``ValueError`` for an element that the rule
     refuses, with its index, and for a scale or shift that is NaN and has no code.
 
-    >>> from formats.block_rules import block_rule
-    >>> from formats.blocks import block
+    >>> from formats.block_formats.rules import block_rule
+    >>> from formats.block_formats.named import block
     >>> made = quantize_block([Fraction(7), Fraction(-1, 8)], block("mxfp4"), block_rule("floor"))
     >>> made.codes, made.scale
     ([7, 8], 127)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from formats.block import BlockSpec, Coding, Form, Level, Shift
-from formats.codebook import CodebookSpec
+from formats.block_formats.spec import BlockSpec, Coding, Form, Level, Shift
+from formats.code_books.book import CodebookSpec
 from reference.exact.codebook import decode_codebook
 from reference.exact.codec import decode
 from reference.exact.declared_steps import Value
@@ -27,7 +27,7 @@ def dequantize_code(
     A Fraction, or a float for NaN, an infinity or -0; zeros and infinities multiply as in IEEE 754. Raises
     ``ValueError`` for a code that does not exist, and where a number of the format is missing.
 
-    >>> from formats.blocks import block
+    >>> from formats.block_formats.named import block
     >>> dequantize_code(7, block("mxfp4"), scale=0), dequantize_code(7, block("mxfp4"), scale=255)
     (Fraction(3, 85070591730234615865843651857942052864), nan)
     """

@@ -7,10 +7,10 @@ import math
 from fractions import Fraction
 
 from formats import NanRule, parse_enum
-from formats.codebook import CodebookSpec
-from formats.codebook_decision import Thresholds, Ties
-from formats.codebook_decisions import decision as named_decision
-from formats.codebooks import codebook
+from formats.code_books.book import CodebookSpec
+from formats.code_books.decision import Thresholds, Ties
+from formats.code_books.decisions import decision as named_decision
+from formats.code_books.named import codebook
 
 Number = Fraction | int | float
 

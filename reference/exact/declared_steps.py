@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from formats import FLOAT32, FloatSpec, Rounding, Saturation
+from formats.block_formats.steps import Given, Operand, Step
 from formats.operations import Operation
-from formats.steps import Given, Operand, Step
 from reference.exact import arithmetic
 from reference.exact.codec import decode, encode
 
@@ -27,7 +27,7 @@ def evaluate(operand: Operand, given: Mapping[Given, Value]) -> Value:
 
     Raises ``ValueError`` for an expression that starts from a number which is not given.
 
-    >>> from formats.steps import div
+    >>> from formats.block_formats.steps import div
     >>> evaluate(div(1, Given.ABSMAX), {Given.ABSMAX: Fraction(3)})
     Fraction(11184811, 33554432)
     """

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from formats import Format
-from formats.block import Level, Shift
-from formats.codebook import CodebookSpec
-from formats.gguf import BitField, GgufType
-from formats.gguf_types import gguf_type
+from formats.block_formats.spec import Level, Shift
+from formats.code_books.book import CodebookSpec
+from formats.gguf.record import BitField, GgufType
+from formats.gguf.types import gguf_type
 from reference.exact.codebook import decode_codebook
 from reference.exact.codec import decode
 
@@ -20,8 +20,8 @@ Value = Fraction | float
 def unpack_gguf(block: Sequence[int], kind: str | GgufType) -> dict[str, list[int]]:
     """The codes of one block, given as its bytes, by field: "codes", "scales" and what else the type has.
 
-    Definition: `formats.gguf.BitField`. Raises ``KeyError`` (unknown type) or ``ValueError`` (another number of bytes,
-    or no bytes).
+    Definition: `formats.gguf.record.BitField`. Raises ``KeyError`` (unknown type) or ``ValueError`` (another number of
+    bytes, or no bytes).
 
     >>> {name: codes[:3] for name, codes in unpack_gguf([0, 0x3C, 0x2F, *range(15)], "Q4_0").items()}
     {'codes': [7, 8, 9], 'scales': [15360]}
@@ -45,7 +45,7 @@ def _codes(number: int, field: BitField) -> list[int]:
 def dequantize_gguf(block: Sequence[int], kind: str | GgufType) -> list[Value]:
     """The exact values of one block: Fractions, or floats for NaN, infinities and -0.
 
-    Definition: the type's `formats.block.BlockSpec`. An infinite scale times zero is NaN, and so is the difference of
+    Definition: the type's `formats.BlockSpec`. An infinite scale times zero is NaN, and so is the difference of
     two infinities; a product has the signs of its factors multiplied, where an integer zero is positive, and an exact
     zero of a sum is +0 unless both terms are -0. Raises as `unpack_gguf` does.
 

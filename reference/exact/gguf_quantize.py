@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from formats import Rounding, Saturation
-from formats.gguf_rules import Anchor, LeastErrorRule, ScaledRule, ToInteger, gguf_rule
-from formats.gguf_types import gguf_type
+from formats.gguf.rules import Anchor, LeastErrorRule, ScaledRule, ToInteger, gguf_rule
+from formats.gguf.types import gguf_type
 from formats.results import FLOAT16, FLOAT32
 from reference.exact.arithmetic import Policy
 from reference.exact.codec import decode, encode
@@ -22,7 +22,7 @@ _LN2 = Fraction(693147180559945309417232121458, 10**30)
 def quantize_gguf(x: Sequence[float | Fraction], kind: str) -> dict[str, list[int]]:
     """The codes of one block of numbers, by field as `unpack_gguf` gives them.
 
-    Definition: `formats.gguf_rules.ScaledRule` and `LeastErrorRule`. ``x``: as many numbers of binary32 as the type's
+    Definition: `formats.gguf.rules.ScaledRule` and `LeastErrorRule`. ``x``: as many numbers of binary32 as the type's
     block has elements. Raises ``KeyError`` (a type without a rule) or ``ValueError`` (another number of elements; one
     that is not finite or not of binary32; a block whose step divides beyond binary32's range).
 

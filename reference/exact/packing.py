@@ -8,8 +8,8 @@ from typing import Any, overload
 
 import formats
 from formats import Layout
-from formats.bit_layout import BitLayout, SplitLayout
 from formats.layout import AnyLayout
+from formats.layouts.bits import BitLayout, SplitLayout
 from reference.exact import bit_layout
 
 

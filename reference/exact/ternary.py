@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from formats import FLOAT32, get
-from formats.ternary import Decision, Guard, NoScale, WeightQuantizer, weight_quantizer
-from formats.ternary_activations import Arithmetic, ElasticQuantizer, TokenQuantizer, elastic_quantizer, token_quantizer
-from formats.ternary_storage import TernaryBlock, ternary_block
+from formats.ternary.activations import Arithmetic, ElasticQuantizer, TokenQuantizer, elastic_quantizer, token_quantizer
+from formats.ternary.storage import TernaryBlock, ternary_block
+from formats.ternary.weights import Decision, Guard, NoScale, WeightQuantizer, weight_quantizer
 from reference.exact.codec import decode, encode
 
 Number = Fraction | int | float
@@ -31,7 +31,7 @@ def quantize_weights(
 ) -> tuple[list[list[int]], list[Fraction | float]]:
     """Codes, and the scale of each row, or one for the tensor; finite numbers of binary32, taken exactly.
 
-    Definition: `formats.ternary.WeightQuantizer`.
+    Definition: `formats.WeightQuantizer`.
 
     >>> quantize_weights([[3, -1, 1, -1]], "tbt_binary_code")
     ([[1, -1, 1, -1]], [Fraction(3, 2)])
@@ -86,7 +86,7 @@ def _decided(d: list[Fraction], s: Fraction, divisor: Fraction, made: WeightQuan
 def quantize_tokens(x: Sequence[Number], quantizer: str | TokenQuantizer) -> tuple[list[int], Fraction | float]:
     """Codes and scale of one token; finite numbers of binary32.
 
-    Definition: `formats.ternary_activations.TokenQuantizer`.
+    Definition: `formats.TokenQuantizer`.
 
     >>> quantize_tokens([2, -1, Fraction(1, 2)], "bitnet_tokens_paper")
     ([128, -64, 32], Fraction(64, 1))
@@ -118,7 +118,7 @@ def bitnet_linear(codes: Sequence[int], trits: Sequence[int], scale: Number, gam
 def elastic(
     x: Sequence[Number], alpha: Number, quantizer: str | ElasticQuantizer
 ) -> tuple[list[int], list[Fraction | float]]:
-    """Codes and values of a tensor. Definition: `formats.ternary_activations.ElasticQuantizer`.
+    """Codes and values of a tensor. Definition: `formats.ElasticQuantizer`.
 
     >>> elastic([3, -1, Fraction(1, 4)], 2, "tbt_signed_2bit_code")
     ([1, 0, 0], [Fraction(2, 1), Fraction(0, 1), Fraction(0, 1)])
@@ -138,7 +138,7 @@ def elastic(
 def elastic_gradients(
     x: Sequence[Number], alpha: Number, gradient: Sequence[Number], quantizer: str | ElasticQuantizer
 ) -> tuple[list[Fraction], Fraction | float]:
-    """Gradients of ``x`` and ``alpha``. Definition: `formats.ternary_activations.ElasticQuantizer`.
+    """Gradients of ``x`` and ``alpha``. Definition: `formats.ElasticQuantizer`.
 
     >>> elastic_gradients([3, -1, 1], 2, [1, 1, 1], "tbt_signed_2bit_paper")[0]
     [Fraction(1, 1), Fraction(1, 1), Fraction(1, 1)]
@@ -165,7 +165,7 @@ def _slope(ratio: Fraction, value: Fraction, made: ElasticQuantizer) -> Number:
 
 
 def elastic_start(x: Sequence[Number], quantizer: str | ElasticQuantizer) -> Fraction | float:
-    """The first ``alpha``. Definition: `formats.ternary_activations.ElasticQuantizer`.
+    """The first ``alpha``. Definition: `formats.ElasticQuantizer`.
 
     >>> elastic_start([1, -3], "tbt_signed_2bit_code")
     Fraction(4, 1)
@@ -195,7 +195,7 @@ def _inverse_root(n: int, *, bits: int = 24) -> Fraction:
 
 
 def quantize_block(x: Sequence[Number], block: str | TernaryBlock) -> tuple[list[int], Fraction | float]:
-    """Trits and the stored scale of a GGUF block. Definition: `formats.ternary_storage.TernaryBlock`.
+    """Trits and the stored scale of a GGUF block. Definition: `formats.TernaryBlock`.
 
     >>> quantize_block([3] + [1] * 255, "tq2_0")[1]
     Fraction(3, 1)

@@ -1,4 +1,4 @@
-"""The judge of ternary storages: one tile at a time, by the definition in `formats.ternary_storage`."""
+"""The judge of ternary storages: one tile at a time, by the definition in `formats.ternary.storage`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from formats import parse_enum
-from formats.ternary_storage import ABSENT, Foreign, TernaryStorage, ternary_storage
+from formats.ternary.storage import ABSENT, Foreign, TernaryStorage, ternary_storage
 
 
 def pack_trits(elements: Sequence[int], storage: str | TernaryStorage) -> list[int]:
@@ -33,7 +33,7 @@ def pack_trits(elements: Sequence[int], storage: str | TernaryStorage) -> list[i
 def unpack_trits(words: Sequence[int], storage: str | TernaryStorage, *, foreign: Foreign | str) -> list[int]:
     """The elements that the bytes of a tile hold: the inverse of `pack_trits`.
 
-    ``foreign`` says what becomes of bytes that `pack_trits` never makes: see `formats.ternary_storage.Foreign`.
+    ``foreign`` says what becomes of bytes that `pack_trits` never makes: see `formats.ternary.storage.Foreign`.
     Raises ``KeyError`` (unknown storage) or ``ValueError`` (a wrong number of bytes; foreign ones, where refused).
 
     >>> unpack_trits([208], "ternary_base3_multiply", foreign="refuse")

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats.codebook import CodebookSpec
-from formats.codebook_decision import Ties
-from formats.codebooks import bitmod_books
+from formats.code_books.book import CodebookSpec
+from formats.code_books.decision import Ties
+from formats.code_books.named import bitmod_books
 from reference.array import codebook as array_codebook
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats.ternary_activations import ElasticQuantizer, elastic_quantizer
+from formats.ternary.activations import ElasticQuantizer, elastic_quantizer
 from reference.array import ternary_elastic
 from reference.array.ternary_mean import scan_numpy
 from reference.quantize.ternary import Float32, check_values, refuse_values
@@ -17,7 +17,7 @@ from reference.quantize.ternary import Float32, check_values, refuse_values
 def elastic(x: ArrayLike, alpha: ArrayLike, quantizer: str | ElasticQuantizer) -> tuple[NDArray[np.int8], Float32]:
     """Codes (int8) and values (float32) of activations under a learned scale.
 
-    Definition: `formats.ternary_activations.ElasticQuantizer`. ``x``: finite float32, any shape with an element;
+    Definition: `formats.ElasticQuantizer`. ``x``: finite float32, any shape with an element;
     ``alpha``: one positive float32. Raises ``KeyError`` (unknown quantiser), ``TypeError`` (dtype) or
     ``ValueError`` (no element, NaN or infinity, an alpha that is not one positive number).
 
@@ -37,7 +37,7 @@ def elastic_gradients(
 ) -> tuple[Float32, np.float32]:
     """Gradients of ``x`` and of ``alpha``, given that of the values.
 
-    Definition: `formats.ternary_activations.ElasticQuantizer`; the sum for ``alpha`` is exact and rounded once.
+    Definition: `formats.ElasticQuantizer`; the sum for ``alpha`` is exact and rounded once.
     ``gradient``: finite float32 in the shape of ``x``; other arguments and errors as in `elastic`.
 
     >>> elastic_gradients(np.float32([3, -1, 1.5]), np.float32(2), np.float32([1, 1, 1]), "tbt_signed_2bit_paper")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats.codebook import CodebookSpec, codebook_of
+from formats.code_books.book import CodebookSpec, codebook_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats.codebook import CodebookSpec, codebook_of
+from formats.code_books.book import CodebookSpec, codebook_of
 
 _CHUNK = 4096
 

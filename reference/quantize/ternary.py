@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats.ternary import WeightQuantizer, weight_quantizer
-from formats.ternary_activations import Arithmetic, TokenQuantizer, token_quantizer
+from formats.ternary.activations import Arithmetic, TokenQuantizer, token_quantizer
+from formats.ternary.weights import WeightQuantizer, weight_quantizer
 from reference.array import ternary_tokens, ternary_weights
 from reference.array.ternary_mean import scan_numpy
 from reference.quantize.granularity import channels
@@ -32,7 +32,7 @@ class TernaryWeights:
 def quantize_ternary(w: ArrayLike, quantizer: str | WeightQuantizer) -> TernaryWeights:
     """Codes and scales of weights under a published quantiser.
 
-    Definition: `formats.ternary.WeightQuantizer`; a mean is the exact sum, divided and rounded once. ``w``: finite
+    Definition: `formats.WeightQuantizer`; a mean is the exact sum, divided and rounded once. ``w``: finite
     float32, any shape with an element; a row is what shares an index of axis 0 (all, below two axes).
 
     Raises ``KeyError`` (unknown quantiser), ``TypeError`` (dtype) or ``ValueError`` (no element, NaN or infinity).
@@ -66,7 +66,7 @@ def dequantize_ternary(weights: TernaryWeights) -> Float32:
 def quantize_tokens(x: ArrayLike, quantizer: str | TokenQuantizer) -> tuple[NDArray[np.signedinteger], Float32]:
     """BitNet's activations: codes along the last axis, and a scale for each of the others.
 
-    Definition: `formats.ternary_activations.TokenQuantizer`. ``x``: finite float32 (bfloat16 where the record
+    Definition: `formats.TokenQuantizer`. ``x``: finite float32 (bfloat16 where the record
     rounds to it), shape ``(..., n)``. Codes are int8, or int16 where int8 does not hold the range; the scale is
     what a value was multiplied with, float32 of shape ``(...)``, infinite for a token of zeros without a floor.
 

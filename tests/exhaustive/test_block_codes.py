@@ -10,9 +10,9 @@ from block_cases import exact
 from rotation import rotate
 
 import formats
-from formats.block import Shift
-from formats.blocks import block, blocks
-from formats.codebook import CodebookSpec
+from formats.block_formats.named import block, blocks
+from formats.block_formats.spec import Shift
+from formats.code_books.book import CodebookSpec
 from reference import exact as judge
 from reference.blocks import BlockTensor, dequantize_blocks
 from reference.exact.block_value import dequantize_code

@@ -14,8 +14,8 @@ from rotation import rotate
 import formats
 import kernels_ref
 import reference
-from formats.bit_layout import BitLayout
 from formats.layout import LAYOUTS, layout_names
+from formats.layouts.bits import BitLayout
 from reference import exact
 
 pytestmark = pytest.mark.exhaustive

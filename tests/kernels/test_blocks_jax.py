@@ -14,9 +14,9 @@ from rotation import rotate
 
 import formats
 from formats import Rounding
-from formats.block import BlockSpec, Level
-from formats.block_rules import block_rule
-from formats.blocks import block
+from formats.block_formats.named import block
+from formats.block_formats.rules import block_rule
+from formats.block_formats.spec import BlockSpec, Level
 from kernels_ref.block_elements import factor_of
 from kernels_ref.blocks import dequantize_blocks, quantize_blocks
 from reference import blocks as golden

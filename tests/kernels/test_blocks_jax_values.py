@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from rotation import rotate
 
-from formats.block import Shift
-from formats.blocks import block, blocks
-from formats.codebook import CodebookSpec
+from formats.block_formats.named import block, blocks
+from formats.block_formats.spec import Shift
+from formats.code_books.book import CodebookSpec
 from kernels_ref.blocks import dequantize_blocks
 from reference import blocks as golden
 from reference.blocks import BlockTensor

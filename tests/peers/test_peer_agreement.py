@@ -8,7 +8,7 @@ from block_inputs import rows
 
 from analysis.agreement import MX_FORMATS, Chosen, Way, measure, peers
 from analysis.tensors import Tensor
-from formats.blocks import block
+from formats.block_formats.named import block
 from reference.blocks import dequantize_blocks, quantize_blocks
 
 pytestmark = pytest.mark.peers

@@ -8,9 +8,9 @@ import warnings
 import numpy as np
 import pytest
 
-from formats.codebook import CodebookSpec
-from formats.codebook_decisions import decision
-from formats.codebooks import NF4, codebook
+from formats.code_books.book import CodebookSpec
+from formats.code_books.decisions import decision
+from formats.code_books.named import NF4, codebook
 from reference.array.codebook import encode_table, values
 from reference.codebook import decode_codebook, encode_codebook
 

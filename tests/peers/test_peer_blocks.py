@@ -11,7 +11,7 @@ import pytest
 from block_inputs import rows
 
 import reference
-from formats.blocks import block
+from formats.block_formats.named import block
 from reference.blocks import BlockTensor, dequantize_blocks, quantize_blocks
 
 pytestmark = pytest.mark.peers

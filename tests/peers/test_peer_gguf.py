@@ -10,7 +10,7 @@ from gguf_blocks import KINDS, drawn, with_float16
 from analysis.tensors import gguf_values, load
 from analysis.tensors.gguf_file import block_tensors
 from analysis.tensors.smollm2 import smollm2
-from formats.gguf_rules import GGUF_RULES
+from formats.gguf.rules import GGUF_RULES
 from reference.blocks import dequantize_blocks
 from reference.gguf import dequantize_gguf, unpack_gguf
 from reference.gguf_quantize import quantize_gguf

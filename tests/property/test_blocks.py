@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formats import IntSpec
-from formats.block import BlockSpec
-from formats.block_rule import NonFinite
-from formats.block_rules import block_rule
-from formats.blocks import block
+from formats.block_formats.named import block
+from formats.block_formats.rule import NonFinite
+from formats.block_formats.rules import block_rule
+from formats.block_formats.spec import BlockSpec
 from reference.blocks import BlockTensor, dequantize_blocks, quantize_blocks
 
 MX = ("mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e2m3", "mxfp6_e3m2", "mxfp4")

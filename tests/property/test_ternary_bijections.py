@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from formats.ternary import WEIGHT_QUANTIZERS
-from formats.ternary_storage import STORAGES
+from formats.ternary.storage import STORAGES
+from formats.ternary.weights import WEIGHT_QUANTIZERS
 from reference.array import ternary_mean
 from reference.exact import ternary as judge
 from reference.exact import ternary_storage as storage_judge

@@ -28,8 +28,8 @@ from analysis.agreement import (
 from analysis.agreement import map as agreement_map
 from analysis.plots import png
 from analysis.tensors import Tensor
-from formats.block_rules import block_rule
-from formats.blocks import block
+from formats.block_formats.named import block
+from formats.block_formats.rules import block_rule
 from reference import exact
 from reference.blocks import dequantize_blocks, quantize_blocks
 from reference.exact.block import emax, quantize_block

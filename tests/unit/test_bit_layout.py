@@ -11,8 +11,8 @@ import pytest
 import formats
 import kernels_ref
 import reference
-from formats.bit_layout import BitLayout, Field, SplitLayout
 from formats.layout import LAYOUTS, layout_names
+from formats.layouts.bits import BitLayout, Field, SplitLayout
 from reference import exact
 from reference.array import bit_layout
 from reference.array.rewrite import rewrite, together, unsigned

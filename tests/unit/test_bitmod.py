@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from formats.codebooks import bitmod_books
+from formats.code_books.named import bitmod_books
 from reference.codebook import encode_codebook
 from reference.exact import bitmod as judge
 from reference.quantize.bitmod import bitmod_dequantize, bitmod_quantize, bitmod_scale_codes

@@ -9,8 +9,8 @@ import pytest
 from block_cases import X
 
 import formats
-from formats.block import Level
-from formats.blocks import block
+from formats.block_formats.named import block
+from formats.block_formats.spec import Level
 from reference.block_conversion import convert_blocks
 from reference.blocks import BlockTensor, dequantize_blocks, quantize_blocks
 

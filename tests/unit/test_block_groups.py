@@ -11,11 +11,11 @@ from block_cases import X, assert_judged, exact, judged_values, quantized
 import formats
 import reference
 from formats import Rounding
-from formats.block import BlockSpec, Form, Level, Shift
-from formats.block_rules import block_rule
-from formats.blocks import block
-from formats.element_book import element_book
-from formats.steps import Given, div, mul, sub
+from formats.block_formats.named import block
+from formats.block_formats.rules import block_rule
+from formats.block_formats.spec import BlockSpec, Form, Level, Shift
+from formats.block_formats.steps import Given, div, mul, sub
+from formats.code_books.element import element_book
 from reference.blocks import BlockTensor, dequantize_blocks, quantize_blocks
 from reference.exact.block import quantize_block
 

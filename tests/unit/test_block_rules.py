@@ -15,9 +15,9 @@ from block_cases import exact
 
 import formats
 from formats import Rounding
-from formats.block_rule import LOG2_ROUNDED, BlockRule, Significand, log2_rounded
-from formats.block_rules import block_rule, block_rules
-from formats.blocks import block
+from formats.block_formats.named import block
+from formats.block_formats.rule import LOG2_ROUNDED, BlockRule, Significand, log2_rounded
+from formats.block_formats.rules import block_rule, block_rules
 from reference import exact as judge
 from reference.array.block_scale import with_significand
 from reference.blocks import quantize_blocks

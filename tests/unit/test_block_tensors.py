@@ -12,11 +12,11 @@ from block_cases import PAIRS, X, element_values, exact, judged_values, quantize
 import formats
 import reference
 from formats import NanRule
-from formats.block import Level
-from formats.block_rule import NonFinite
-from formats.block_rules import block_rule
-from formats.blocks import block
-from formats.steps import Given, minimum
+from formats.block_formats.named import block
+from formats.block_formats.rule import NonFinite
+from formats.block_formats.rules import block_rule
+from formats.block_formats.spec import Level
+from formats.block_formats.steps import Given, minimum
 from reference.blocks import BlockTensor, dequantize_blocks, quantize_blocks
 from reference.exact.block import quantize_block
 
@@ -249,7 +249,7 @@ class TestRefused:
             dequantize_blocks(BlockTensor(**{**whole, **changes}))
 
     def test_codes_of_a_code_book(self):
-        spec = replace(block("nf4_g64"), element=formats.codebooks.codebook("bitmod_fp3_er_plus"))
+        spec = replace(block("nf4_g64"), element=formats.codebook("bitmod_fp3_er_plus"))
         tensor = BlockTensor(spec=spec, codes=np.full((1, 64), 8), scales=np.zeros((1, 1), np.uint32))
         with pytest.raises(ValueError, match=r"code 8 at \[0, 0\] is none of bitmod_fp3_er_plus, of 8 codes"):
             dequantize_blocks(tensor)

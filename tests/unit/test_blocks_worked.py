@@ -7,8 +7,8 @@ import pytest
 from block_cases import X, element_values, exact, quantized
 
 import reference
-from formats.block_rules import block_rule
-from formats.steps import Given
+from formats.block_formats.rules import block_rule
+from formats.block_formats.steps import Given
 from reference.blocks import dequantize_blocks, quantize_blocks
 
 E4M3 = [448, -208, 56, 16, -2.5, 112, -320, 0]

@@ -28,7 +28,7 @@ from checkpoint_files import (
 import formats
 from analysis import tensors
 from analysis.tensors.checkpoints import quantised
-from formats.codebooks import codebook
+from formats.code_books.named import codebook
 from reference.blocks import dequantize_blocks
 
 V1, V2 = {"quant_method": "gptq", "bits": 4}, {"quant_method": "gptq", "checkpoint_format": "gptq_v2"}

@@ -8,7 +8,7 @@ from checkpoint_files import bitsandbytes, gptq, nvfp4, save
 from typer.testing import CliRunner
 
 from analysis import cli
-from formats.codebooks import codebook
+from formats.code_books.named import codebook
 
 
 def run(file, out):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from analysis import tensors
 from analysis.tensors.checkpoints import quantised
-from formats.codebooks import codebook
+from formats.code_books.named import codebook
 
 V1 = {"quant_method": "gptq"}
 NF4 = np.array([float(codebook("nf4").fraction(code)) for code in range(16)], np.float32)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from rotation import rotate
 
-from formats.codebook import CodebookSpec, codebook_of
-from formats.codebook_decision import Thresholds, Ties
-from formats.codebook_decisions import decision, decisions
-from formats.codebooks import NF4, bitmod_books, codebook, codebooks
+from formats.code_books.book import CodebookSpec, codebook_of
+from formats.code_books.decision import Thresholds, Ties
+from formats.code_books.decisions import decision, decisions
+from formats.code_books.named import NF4, bitmod_books, codebook, codebooks
 from kernels_ref.codebook import decode_codebook as jax_decode
 from kernels_ref.codebook import encode_codebook as jax_encode
 from reference.array.codebook import encode_table, nearest_thresholds

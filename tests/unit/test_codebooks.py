@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from formats.binary32 import to_binary32
-from formats.codebook import codebook_of
-from formats.codebook_decisions import decision
-from formats.codebooks import NF4, bitmod_books, codebook, codebooks, dynamic_map
+from formats.code_books.binary32 import to_binary32
+from formats.code_books.book import codebook_of
+from formats.code_books.decisions import decision
+from formats.code_books.named import NF4, bitmod_books, codebook, codebooks, dynamic_map
 from reference.array.codebook import values
 from reference.codebook import decode_codebook, encode_codebook
 from reference.exact.codebook import encode_codebook as judge

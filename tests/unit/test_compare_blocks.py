@@ -20,10 +20,10 @@ from analysis.comparison import block_execute
 from analysis.comparison import table as tables
 from analysis.comparison.block_cells import block_cells
 from analysis.comparison.grid import Policy
-from formats.block import Shift
-from formats.block_rules import block_rule, block_rules
-from formats.blocks import block, blocks
-from formats.codebook import CodebookSpec
+from formats.block_formats.named import block, blocks
+from formats.block_formats.rules import block_rule, block_rules
+from formats.block_formats.spec import Shift
+from formats.code_books.book import CodebookSpec
 from reference import dequantize_blocks, quantize_blocks
 from reference.array.block_grid import spread
 from reference.array.block_value import numbers

@@ -9,8 +9,8 @@ import pytest
 from block_cases import exact
 
 import formats
+from formats.block_formats.steps import Given, Step, div, maximum, minimum, mul, sub
 from formats.operations import Operation
-from formats.steps import Given, Step, div, maximum, minimum, mul, sub
 from reference.array import odd
 from reference.block_executor import NumpyExecutor
 from reference.exact.declared_steps import evaluate

@@ -99,16 +99,16 @@ def test_unknown_names(name, message):
 
 
 def test_names_of_block_formats_and_code_books_lead_there():
-    from formats.blocks import blocks
-    from formats.codebooks import codebooks
+    from formats.block_formats.named import blocks
+    from formats.code_books.named import codebooks
 
     elsewhere = set(blocks()) - set(formats.names())
     assert set(blocks()) - elsewhere == {"mxint8", "mxint8_narrow"}  # their elements have the same names
     for name in elsewhere:
-        with pytest.raises(KeyError, match=rf"'{name}' is a block format, .*: see formats\.blocks\.block\('{name}'\)"):
+        with pytest.raises(KeyError, match=rf"'{name}' is a block format, .*: see formats\.block\('{name}'\)"):
             formats.get(name)
     for name in set(codebooks()) - elsewhere:
-        with pytest.raises(KeyError, match=rf"'{name}' is a code-book, .*: see formats\.codebooks\.codebook\('{name}'\)"):
+        with pytest.raises(KeyError, match=rf"'{name}' is a code-book, .*: see formats\.codebook\('{name}'\)"):
             formats.get(name)
 
 
@@ -219,6 +219,6 @@ def test_import_brings_in_the_standard_library_only():
 
 
 def test_a_lookup_that_succeeds_brings_in_no_block_format():
-    code = "import sys, formats; formats.get('e2m1'); print('formats.blocks' in sys.modules)"
+    code = "import sys, formats; formats.get('e2m1'); print('formats.block_formats' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == ["False"]

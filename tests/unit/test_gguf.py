@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from gguf_blocks import KINDS, SPECIAL_FLOAT16, drawn, with_float16
 
-from formats.block import Level
-from formats.gguf import BitField, BitRun
-from formats.gguf_types import GGUF_TYPES, gguf_type
+from formats.block_formats.spec import Level
+from formats.gguf.record import BitField, BitRun
+from formats.gguf.types import GGUF_TYPES, gguf_type
 from formats.registry import get
 from formats.results import FLOAT32
 from kernels_ref import gguf as jax_gguf

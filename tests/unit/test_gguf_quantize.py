@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from formats.gguf_rules import GGUF_RULES
+from formats.gguf.rules import GGUF_RULES
 from reference.exact import gguf_quantize as exact_quantize
 from reference.gguf import dequantize_gguf, pack_gguf, unpack_gguf
 from reference.gguf_quantize import quantize_gguf

@@ -11,8 +11,8 @@ import pytest
 import formats
 import kernels_ref
 import reference
-from formats.layouts_named import LAYOUTS
-from formats.zero_point import GPTQ_V1, GPTQ_V2
+from formats.layouts.named import LAYOUTS
+from formats.layouts.zero_point import GPTQ_V1, GPTQ_V2
 
 VERBS = pytest.mark.parametrize("verbs", [reference, kernels_ref])
 EVENS_FIRST = (0, 2, 4, 6, 1, 3, 5, 7)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import kernels_ref.ternary as jax_ternary
-from formats.ternary import (
+from formats.ternary.activations import TOKEN_QUANTIZERS
+from formats.ternary.weights import (
     BITNET_B158_CODE,
     BITNET_B158_PAPER,
     TBT_BINARY_CODE,
@@ -21,7 +22,6 @@ from formats.ternary import (
     WEIGHT_QUANTIZERS,
     weight_quantizer,
 )
-from formats.ternary_activations import TOKEN_QUANTIZERS
 from reference.array import ternary_binary32 as binary32
 from reference.array import ternary_mean
 from reference.exact import ternary as judge

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import kernels_ref.ternary_elastic as jax_elastic
-from formats.ternary_activations import (
+from formats.ternary.activations import (
     ELASTIC_QUANTIZERS,
     TBT_SIGNED_2BIT_CODE,
     TBT_UNSIGNED_2BIT_CODE,

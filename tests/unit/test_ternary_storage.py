@@ -11,7 +11,7 @@ import pytest
 
 import kernels_ref.ternary_storage as jax_storage
 import reference.ternary_storage as numpy_storage
-from formats.ternary_storage import (
+from formats.ternary.storage import (
     GPU_INT2,
     I2_S_ARM,
     I2_S_X86,

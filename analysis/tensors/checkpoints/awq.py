@@ -14,7 +14,7 @@ from analysis.tensors.checkpoints.group import Group
 from analysis.tensors.checkpoints.quantised import Quantised
 from analysis.tensors.checkpoints.stored_numbers import FLOATS, FORMATS, codes, integers
 from analysis.tensors.tensor import Skipped
-from formats.block import BlockSpec, Level, Shift
+from formats.block_formats.spec import BlockSpec, Level, Shift
 from reference.blocks import BlockTensor
 
 _LAYOUT, _PER_WORD, _KERNEL = "awq_int32", 8, "gemm"

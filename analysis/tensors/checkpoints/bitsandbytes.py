@@ -23,9 +23,9 @@ from analysis.tensors.checkpoints.config import is_extents
 from analysis.tensors.checkpoints.group import Group
 from analysis.tensors.checkpoints.quantised import Quantised
 from analysis.tensors.checkpoints.stored_numbers import FLOATS, codes
-from formats.block import BlockSpec, Level
-from formats.codebook import CodebookSpec
-from formats.codebooks import codebook
+from formats.block_formats.spec import BlockSpec, Level
+from formats.code_books.book import CodebookSpec
+from formats.code_books.named import codebook
 from formats.results import FLOAT32
 from reference.blocks import BlockTensor
 

@@ -24,8 +24,8 @@ from analysis.tensors.checkpoints.group import Group
 from analysis.tensors.checkpoints.quantised import Quantised
 from analysis.tensors.checkpoints.stored_numbers import FLOATS, FORMATS, by_group, codes, integers
 from analysis.tensors.tensor import Skipped
-from formats.block import BlockSpec, Level, Shift
-from formats.zero_point import GPTQ_V1, GPTQ_V2
+from formats.block_formats.spec import BlockSpec, Level, Shift
+from formats.layouts.zero_point import GPTQ_V1, GPTQ_V2
 from reference.blocks import BlockTensor
 
 _BITS = (2, 3, 4, 8)

@@ -20,7 +20,7 @@ from analysis.tensors.checkpoints.group import Group
 from analysis.tensors.checkpoints.quantised import Quantised
 from analysis.tensors.checkpoints.stored_numbers import FLOATS, FORMATS, by_group, codes, covered, integers
 from analysis.tensors.tensor import Skipped
-from formats.block import BlockSpec, Level, Shift
+from formats.block_formats.spec import BlockSpec, Level, Shift
 from reference.blocks import BlockTensor
 
 _PACKED, _SCALE, _SHAPE, _ZERO, _INDEX = (

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 import reference
 from analysis.tensors.tensor import Tensor
-from formats.block import Form, Level
-from formats.codebook import CodebookSpec
+from formats.block_formats.spec import Form, Level
+from formats.code_books.book import CodebookSpec
 from formats.results import BFLOAT16, FLOAT16, FLOAT32
 from reference.blocks import BlockTensor, dequantize_blocks
 

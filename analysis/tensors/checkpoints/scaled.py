@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from analysis.tensors.checkpoints.group import Group
 from analysis.tensors.checkpoints.quantised import Quantised
 from analysis.tensors.checkpoints.stored_numbers import E8M0, ELEMENTS, FLOATS, FORMATS, codes, covered
-from formats.block import BlockSpec, Level, Shift
+from formats.block_formats.spec import BlockSpec, Level, Shift
 from formats.registry import Format
 from reference.blocks import BlockTensor
 

@@ -25,8 +25,8 @@ from analysis.tensors.checkpoints.quantised import Quantised
 from analysis.tensors.checkpoints.stored_numbers import E4M3, FLOATS
 from analysis.tensors.safetensors_file import Contents
 from analysis.tensors.tensor import Skipped
-from formats.block import BlockSpec, Level
-from formats.blocks import block
+from formats.block_formats.named import block
+from formats.block_formats.spec import BlockSpec, Level
 from reference.blocks import BlockTensor
 
 _CODES, _SCALE, _TENSOR_SCALE, _ACTIVATIONS = "qdata", "scale", "per_tensor_scale", "act_per_tensor_scale"

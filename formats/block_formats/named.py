@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from formats.block import BlockSpec, Form, Level, Shift
-from formats.codebooks import codebook
+from formats.block_formats.spec import BlockSpec, Form, Level, Shift
+from formats.code_books.named import codebook
 from formats.integer import IntSpec
 from formats.registry import get
 from formats.results import FLOAT16, FLOAT32

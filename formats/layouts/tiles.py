@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from formats.bit_layout import BitLayout
+from formats.layouts.bits import BitLayout
 
 _MARLIN = "MARLIN 2f6d7c10, marlin/__init__.py l.38-140"
 _QQQ = "QQQ 54c5c990, QQQ/gptq/qlinear/qlinear_marlin.py _get_perms"

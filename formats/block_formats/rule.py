@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from formats.codebook_decision import Thresholds, Ties
+from formats.block_formats.steps import Operand
+from formats.code_books.decision import Thresholds, Ties
 from formats.policy import NanRule, Rounding, Saturation
-from formats.steps import Operand
 
 
 class NonFinite(enum.Enum):
@@ -51,7 +51,7 @@ class BlockRule:
     or, where that has none, what ``nan`` says (before a zero point is added); without a rule it is an error.
 
     A `Rounding` keeps the sign of a negative ``x`` that becomes zero, where the format has -0. `Ties` and `Thresholds`
-    round into the values of the element format as into a code-book (`formats.element_book`).
+    round into the values of the element format as into a code-book (`formats.code_books.element`).
     """
 
     name: str

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from formats.block_rule import BlockRule, NonFinite, Significand
-from formats.codebook_decision import Ties
-from formats.codebook_decisions import decision
-from formats.codebooks import codebook
-from formats.e2m1_decisions import E2M1_EVEN, E2M1_TOWARD_ZERO
+from formats.block_formats.rule import BlockRule, NonFinite, Significand
+from formats.block_formats.steps import Given, div, maximum, minimum, mul, sub
+from formats.code_books.decision import Ties
+from formats.code_books.decisions import decision
+from formats.code_books.e2m1 import E2M1_EVEN, E2M1_TOWARD_ZERO
+from formats.code_books.named import codebook
 from formats.policy import NanRule, Rounding
-from formats.steps import Given, div, maximum, minimum, mul, sub
 
 _EVEN, _DOWN, _UP = Rounding.NEAREST_TIES_TO_EVEN, Rounding.TOWARD_NEGATIVE, Rounding.TOWARD_POSITIVE
 _ABSMAX, _X, _SCALE, _SECOND, _LARGEST = Given.ABSMAX, Given.X, Given.SCALE, Given.SECOND, Given.LARGEST

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from formats.block import BlockSpec, Level
+from formats.block_formats.spec import BlockSpec, Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class GgufType:
     level of the scales, the shifts and theirs. Each bit of the block belongs to one code. The value of an element is
     the exact one that ``spec`` defines, rounded once to binary32, to nearest even.
 
-    >>> from formats.gguf_types import gguf_type
+    >>> from formats.gguf.types import gguf_type
     >>> q4_k = gguf_type("Q4_K")
     >>> q4_k.number, q4_k.nbytes, q4_k.elements, q4_k.spec.size, q4_k.bits_per_element
     (12, 144, 256, 32, 4.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from formats.codebook import CodebookSpec
+from formats.code_books.book import CodebookSpec
 from formats.registry import Format
 
 #: what the codes of elements, and of the numbers of blocks, are codes of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from formats.bit_layout import BitLayout, Field, SplitLayout
+from formats.layouts.bits import BitLayout, Field, SplitLayout
 
 _PAPER = "Xia et al., FP6-LLM, arXiv 2401.14112"
 _CODE = "github.com/usyd-fsalab/fp6_llm @ 9802c5a"

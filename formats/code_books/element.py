@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from formats.codebook import CodebookSpec
+from formats.code_books.book import CodebookSpec
 from formats.floating import FloatSpec, Nan
 
 

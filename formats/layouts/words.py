@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from formats.bit_layout import BitLayout, Field, SplitLayout
+from formats.layouts.bits import BitLayout, Field, SplitLayout
 
 
 def _pair(name: str, source: str, *, high_first: bool = False) -> BitLayout:

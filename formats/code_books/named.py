@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import math
 
-from formats.binary32 import to_binary32
-from formats.codebook import CodebookSpec, codebook_of
+from formats.code_books.binary32 import to_binary32
+from formats.code_books.book import CodebookSpec, codebook_of
 
 #: 16 binary32 numbers, taken exactly. The rule that the tests show: with o = 0.9677083 and Q the quantile
 #: function of N(0, 1), Q at the first 8 of 9 points from o to 1/2, -Q at the first 7 of 8, and 0, over the largest

@@ -6,10 +6,10 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 
-from formats.binary32 import to_binary32
-from formats.codebook import CodebookSpec
-from formats.codebook_decision import Thresholds, Ties
-from formats.codebooks import codebook
+from formats.code_books.binary32 import to_binary32
+from formats.code_books.book import CodebookSpec
+from formats.code_books.decision import Thresholds, Ties
+from formats.code_books.named import codebook
 from formats.policy import parse_enum
 
 Ratio = tuple[int, int]

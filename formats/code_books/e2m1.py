@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from formats.codebook_decision import Thresholds
+from formats.code_books.decision import Thresholds
 
 #: the midpoints between the magnitudes 0, 1/2, 1, 3/2, 2, 3, 4, 6, in quarters
 _MIDPOINTS = (1, 3, 5, 7, 10, 14, 20)

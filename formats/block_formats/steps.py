@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from formats.binary32 import to_binary32
+from formats.code_books.binary32 import to_binary32
 from formats.floating import FloatSpec
 from formats.operations import Operation
 from formats.results import FLOAT32

@@ -8,10 +8,10 @@ bytes hold digits of radix 3.
 
 from __future__ import annotations
 
-from formats.block import BlockSpec, Level, Shift
-from formats.codebook import CodebookSpec
+from formats.block_formats.spec import BlockSpec, Level, Shift
+from formats.code_books.book import CodebookSpec
 from formats.floating import FloatSpec
-from formats.gguf import BitField, BitRun, GgufType
+from formats.gguf.record import BitField, BitRun, GgufType
 from formats.integer import IntSpec
 from formats.registry import get
 from formats.results import FLOAT16

@@ -1,0 +1,1 @@
+"""Code-books, and the decisions by which numbers get into them."""

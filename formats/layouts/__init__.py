@@ -1,0 +1,1 @@
+"""Layouts as permutations of bits, and what published systems use."""

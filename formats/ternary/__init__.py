@@ -1,0 +1,1 @@
+"""Ternary and binary quantisers, and where their digits lie."""
