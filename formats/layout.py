@@ -6,7 +6,9 @@ import functools
 from dataclasses import dataclass
 from importlib import import_module
 
-from formats.layouts.bits import BitLayout, SplitLayout
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # who only names formats does not wait for them
+    from formats.layouts.bits import AnyLayout, BitLayout, SplitLayout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +59,6 @@ class Layout:
         """Storage of one element."""
         return 8 / self.per_byte
 
-
-#: every kind of layout; what packs with one packs with each
-AnyLayout = Layout | BitLayout | SplitLayout
 
 TERNARY_2BIT = Layout(
     name="ternary_2bit",

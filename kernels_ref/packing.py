@@ -15,8 +15,7 @@ from jax.typing import ArrayLike
 
 import formats
 from formats import Layout
-from formats.layout import AnyLayout
-from formats.layouts.bits import BitLayout, SplitLayout
+from formats.layouts.bits import AnyLayout, BitLayout, SplitLayout
 from reference.array import packing as array_packing
 from reference.array.rewrite import Stage, unsigned
 from reference.packing import check_codes, check_words, each_region, refuse_codes, refuse_words, word_bits

@@ -10,8 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import formats
 from formats import Layout
-from formats.layout import AnyLayout
-from formats.layouts.bits import BitLayout, SplitLayout
+from formats.layouts.bits import AnyLayout, BitLayout, SplitLayout
 from reference.array import packing as array_packing
 from reference.array.rewrite import together, unsigned
 

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from math import prod
 
+from formats.layout import Layout
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BitLayout:
@@ -141,3 +143,7 @@ class SplitLayout:
     def code_bits(self) -> int:
         """Bits of a code."""
         return sum(field.layout.code_bits for field in self.fields)
+
+
+#: every kind of layout
+AnyLayout = Layout | BitLayout | SplitLayout

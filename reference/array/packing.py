@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache, partial
 
 from formats import Layout
-from formats.layout import AnyLayout
-from formats.layouts.bits import BitLayout, Field, SplitLayout
+from formats.layouts.bits import AnyLayout, BitLayout, Field, SplitLayout
 from reference.array import bit_layout
 from reference.array.carrier import Array, Namespace
 from reference.array.rewrite import Apart, ones, rewrite, unsigned

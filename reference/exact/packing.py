@@ -8,8 +8,7 @@ from typing import Any, overload
 
 import formats
 from formats import Layout
-from formats.layout import AnyLayout
-from formats.layouts.bits import BitLayout, SplitLayout
+from formats.layouts.bits import AnyLayout, BitLayout, SplitLayout
 from reference.exact import bit_layout
 
 

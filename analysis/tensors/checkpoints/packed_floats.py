@@ -29,8 +29,7 @@ from analysis.tensors.checkpoints.quantised import Quantised
 from analysis.tensors.checkpoints.scaled import POWERS
 from analysis.tensors.tensor import Skipped
 from formats.block_formats.named import block
-from formats.layout import AnyLayout
-from formats.layouts.bits import BitLayout
+from formats.layouts.bits import AnyLayout, BitLayout
 from reference.blocks import BlockTensor
 
 _PACKED, _SCALE, _GLOBAL, _SECOND = ".weight_packed", ".weight_scale", ".weight_global_scale", ".weight_scale_2"
