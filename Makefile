@@ -30,9 +30,9 @@ notebooks: $(VENV)/.test  ## run every notebook from top to bottom
 bench: $(VENV)/.test  ## ratios against peers and ceilings, a few formats
 	$(BIN)/python benchmarks/codec.py --quick --seconds 0.5
 	$(BIN)/python benchmarks/matmul.py --seconds 1
-	$(BIN)/python benchmarks/blocks.py --seconds 1
-	$(BIN)/python benchmarks/packing.py --seconds 1
-	$(BIN)/python benchmarks/gguf_blocks.py --seconds 1
+	$(BIN)/python benchmarks/blocks.py --seconds 0.5
+	$(BIN)/python benchmarks/packing.py --seconds 0.5
+	$(BIN)/python benchmarks/gguf_blocks.py --seconds 0.5
 
 sweep: $(VENV)/.test  ## the whole proof, hours; Ctrl-C and run again to resume
 	$(BIN)/assay sweep --record benchmarks/records/sweep.json
