@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -99,6 +100,18 @@ def test_nan_without_a_rule_is_refused_by_its_place(encode, fmt, dtype):
     with pytest.raises(ValueError, match=rf"x\[1, 2\] = nan but {fmt} has no NaN; state nan= as one of: zero, "):
         encode(x, fmt, **RNE)
     assert np.asarray(encode(x, fmt, **RNE, nan="maximum"))[1, 2] == (7 if fmt == "float4_e2m1fn" else 0x7F)
+
+
+@pytest.mark.parametrize("encode", ENCODERS)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_every_nan_is_refused_without_a_warning(encode, dtype):
+    """All payloads of both signs, signalling ones too: each alone in front of numbers."""
+    patterns = np.arange(1 << 16, dtype=np.uint16)
+    kind = np.dtype(getattr(ml_dtypes, dtype, dtype))
+    special = 0x7C00 if dtype == "float16" else 0x7F80
+    for pattern in patterns[(patterns & 0x7FFF) > special][:: 61 if encode is kernels_ref.encode else 1]:
+        with pytest.raises(ValueError, match=r"x\[0\] = nan but float4_e2m1fn has no NaN"):
+            encode(np.array([pattern, 0], np.uint16).view(kind), "float4_e2m1fn", **RNE)
 
 
 @pytest.mark.parametrize("encode", ENCODERS)
