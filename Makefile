@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= auto
+# which tests `make test` runs: a pytest expression over markers
+MARKS ?= not notebooks
 BIN := $(VENV)/bin
 # tests that need torch, or a package that does
 TORCH_PEERS := torch or mmaemu or bitsandbytes or checkpoints or layouts or blocks or agreement
@@ -13,7 +15,7 @@ compare: $(VENV)/.compare  ## the main job: every narrow format on the weights o
 	$(BIN)/assay compare
 
 test: $(VENV)/.test  ## everything that a CPU can prove in minutes
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not notebooks"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "$(MARKS)"
 
 test-torch: $(VENV)/.torch  ## PyTorch and what is built on it as peers (Python 3.11; elsewhere torch may download gigabytes of CUDA)
 	$(BIN)/python -m pytest -n $(WORKERS) tests/peers -k "$(TORCH_PEERS)"
