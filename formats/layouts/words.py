@@ -62,6 +62,16 @@ PAIRS = (
 )
 WORDS = (
     BitLayout(
+        name="compressed_tensors_fp6",
+        code_bits=6,
+        tile=(4,),
+        axes="k4 b6",
+        order="k b",
+        word_bits=8,
+        words=(3,),
+        source="compressed-tensors 0.20.1, compressors/mxfp6/helpers.py pack_fp6_to_uint8: from the low bit on",
+    ),
+    BitLayout(
         name="awq_int32",
         code_bits=4,
         tile=(8,),

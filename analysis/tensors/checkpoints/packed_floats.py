@@ -29,23 +29,12 @@ from analysis.tensors.checkpoints.quantised import Quantised
 from analysis.tensors.checkpoints.scaled import POWERS
 from analysis.tensors.tensor import Skipped
 from formats.block_formats.named import block
-from formats.layouts.bits import AnyLayout, BitLayout
 from reference.blocks import BlockTensor
 
 _PACKED, _SCALE, _GLOBAL, _SECOND = ".weight_packed", ".weight_scale", ".weight_global_scale", ".weight_scale_2"
 _PAIRS = "4bit_low_first"
-_QUADS = BitLayout(
-    name="compressed_tensors_fp6",
-    code_bits=6,
-    tile=(4,),
-    axes="k4 b6",
-    order="k b",
-    word_bits=8,
-    words=(3,),
-    source="compressed-tensors 0.20.1, compressors/mxfp6/helpers.py pack_fp6_to_uint8: from the low bit on",
-)
 #: bytes to a scale that is a power of two
-_MX: dict[int, tuple[str, AnyLayout | str]] = {16: ("mxfp4", _PAIRS), 24: ("mxfp6_e2m3", _QUADS)}
+_MX = {16: ("mxfp4", _PAIRS), 24: ("mxfp6_e2m3", "compressed_tensors_fp6")}
 
 
 def read_compressed(group: Group) -> Quantised:
