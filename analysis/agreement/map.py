@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 from analysis.agreement.intervals import Interval, agreement, intervals
-from analysis.agreement.measured import Progress, measure, silent, whole_blocks
+from analysis.agreement.measured import measure, whole_blocks
 from analysis.agreement.peers import peers
 from analysis.agreement.ways import MX_FORMATS, Way, ways
+from analysis.progress import Progress, silent
 from analysis.tensors import Tensor
 from formats.block_formats.rules import block_rule
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -12,17 +12,12 @@ from numpy.typing import NDArray
 
 from analysis.agreement.ways import Chosen, Way
 from analysis.metrics import snr_db
+from analysis.progress import Progress, silent
 from analysis.tensors import Tensor
 from reference.quantize.granularity import channels
 
 #: numbers that are quantised at a time
 _PIECE = 1 << 20
-#: hears how much of the work is done, of how much, and what is next
-Progress = Callable[[int, int, str], None]
-
-
-def silent(done: int, total: int, label: str) -> None:
-    """Report nothing."""
 
 
 def measure(

@@ -12,7 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from analysis.agreement import Map
-    from analysis.agreement.measured import Progress
+    from analysis.progress import Progress
     from analysis.tensors import Tensor
 
 #: names of the default weights that are measured unless others are asked for: 1,769,472 numbers

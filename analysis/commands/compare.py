@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 if TYPE_CHECKING:
-    from analysis.comparison.runner import Progress
+    from analysis.progress import Progress
     from analysis.tensors import Tensor
 
 #: rows of a summary that the terminal shows in full

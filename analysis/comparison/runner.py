@@ -22,24 +22,17 @@ from analysis.comparison.execute import execute
 from analysis.comparison.grid import Cell, Policy, cells, refuse_nothing
 from analysis.comparison.left_out import LeftOut
 from analysis.comparison.measured import Weights, rows
+from analysis.progress import Progress, silent
 from analysis.tensors import Tensor
 from formats import Format, Rounding, Saturation
 from formats.block_formats.rule import BlockRule
 from formats.block_formats.spec import BlockSpec
 from reference.quantize import Extent, Granularity, ScaleRule, Scheme
 
-#: hears how much of the work is done, of how much, and which cell is next
-Progress = Callable[[int, int, str], None]
-
-
 _AnyCell = Cell | BlockCell
 _C = TypeVar("_C", Cell, BlockCell)
 _Sums = dict[str, NDArray[Any]]
 _MOST_THREADS = 4  # each holds some hundred bytes a block
-
-
-def _silent(done: int, total: int, label: str) -> None:
-    """Report nothing."""
 
 
 def compare(
@@ -53,7 +46,7 @@ def compare(
     scale_format: str | Format = "bfloat16",
     rounding: Rounding | str,
     saturation: Saturation | str,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> pd.DataFrame:
     """Quantise every tensor in every chosen way; one row each, metrics over all elements.
 
