@@ -125,9 +125,10 @@ def _exactly(x: Array, made: BlockRequest, random_bits: Array | None) -> Parts:
     """The golden model's own code."""
     coded = array_block.quantize(x, made, JaxExecutor(), random_bits)
     special = (bits_of(x) & MAGNITUDE) >= INFINITY
-    return Parts(
-        coded.codes, coded.scales, coded.second, coded.shifts, (special | coded.nan).any() | coded.undefined.any()
-    )
+    suspect = (special | coded.nan).any() | coded.undefined.any()
+    if coded.undefined_shift is not None:
+        suspect = suspect | coded.undefined_shift.any()
+    return Parts(coded.codes, coded.scales, coded.second, coded.shifts, suspect)
 
 
 def _fast(x: Array, made: BlockRequest, factor: Factor) -> Parts:

@@ -134,10 +134,16 @@ def refuse_special(x: NDArray[Any], made: BlockRequest) -> None:
 
 
 def refuse_undefined(coded: Coded, made: BlockRequest) -> None:
-    """``ValueError`` for a scale or a quotient that came out as NaN where no code and no rule is for it."""
+    """``ValueError`` for a scale, shift or quotient that came out as NaN where no code and no rule is for it."""
     fmt, element = made.scale.spec, made.spec.element
     if getattr(fmt, "nan_code", None) is None and coded.undefined.any():
         raise ValueError(f"the scale of block {_first(coded.undefined)} is NaN, which {fmt.name} cannot store")
+    shift, bad = made.spec.shift, coded.undefined_shift
+    if shift is not None and bad is not None and bad.any() and getattr(shift.format, "nan_code", None) is None:
+        raise ValueError(
+            f"the shift of block {_first(bad)} is NaN, which {shift.format.name} cannot store; its scale is code"
+            f" {int(coded.scales[tuple(_first(bad))])} of {fmt.name}"
+        )
     if getattr(element, "nan_code", None) is None and made.rule.nan is None and coded.nan.any():
         raise ValueError(
             f"x{_first(coded.nan)} over its scale is NaN, but {element.name} has no NaN, and rule {made.rule.name!r} no"

@@ -63,6 +63,8 @@ class Coded(NamedTuple):
     shifts: Array | None
     #: blocks whose scale is NaN without the rule saying so
     undefined: Array
+    #: blocks whose shift is NaN under a scale that is none
+    undefined_shift: Array | None
     #: elements whose quotient is NaN
     nan: Array
 
@@ -77,7 +79,9 @@ def quantize(x: Array, made: BlockRequest, executor: Executor, random_bits: Arra
     found = numbers(absmax, nan_block, _extremes(x, is_nan, made, xp), made, executor)
     quotient = _quotient(x, found.scales, found.given, made, executor)
     codes = _codes(quotient, found.given, made, executor, random_bits)
-    return Coded(codes, found.scales, found.second, found.shifts, found.undefined, xp.isnan(quotient))
+    return Coded(
+        codes, found.scales, found.second, found.shifts, found.undefined, found.undefined_shift, xp.isnan(quotient)
+    )
 
 
 class Numbers(NamedTuple):
@@ -87,6 +91,7 @@ class Numbers(NamedTuple):
     second: Array | None
     shifts: Array | None
     undefined: Array
+    undefined_shift: Array | None
     given: dict[Given, Array]
 
 
@@ -105,10 +110,10 @@ def numbers(
     scales = _special(scales, nan_block, special, made, xp)
     given[Given.SCALE] = decode.decode(scales, _format(spec.scale), xp)
     given[Given.ABSMAX] = absmax.view(xp.float32)
-    shifts = _shifts(given, made, executor)
+    shifts, undefined_shift = _shifts(given, made, executor)
     if shifts is not None:
         given[Given.SHIFT] = decode.decode(shifts, _format(spec.shift), xp)
-    return Numbers(scales, second, shifts, undefined, given)
+    return Numbers(scales, second, shifts, undefined, undefined_shift, given)
 
 
 def _format(level: Level | None) -> FloatSpec | IntSpec:
@@ -193,14 +198,18 @@ def _special(scales: Array, nan_block: Array, special: Array, made: BlockRequest
     return scales
 
 
-def _shifts(given: dict[Given, Array], made: BlockRequest, executor: Executor) -> Array | None:
+def _shifts(
+    given: dict[Given, Array], made: BlockRequest, executor: Executor
+) -> tuple[Array, Array] | tuple[None, None]:
+    """Codes of shifts, and where they are NaN under a scale that is none: a scale that was rounded to 0 divides 0."""
     xp, level, rule = executor.xp, made.spec.shift, made.rule
     if level is None or rule.shift is None:
-        return None
+        return None, None
     number = evaluate(rule.shift, given, executor)
     nearest = Conversion(spec=_format(level), rounding=_HALF_EVEN, saturation=Saturation.SAT_FINITE)
     shifts = block_scale.stored(number, nearest, xp)
-    return xp.where(_is_nan(given[Given.SCALE], xp), shifts.dtype.type(0), shifts)
+    absent = _is_nan(given[Given.SCALE], xp)
+    return xp.where(absent, shifts.dtype.type(0), shifts), _is_nan(number, xp) & ~absent
 
 
 def evaluate(operand: Operand, given: dict[Given, Array], executor: Executor) -> Array:

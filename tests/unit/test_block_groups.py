@@ -9,6 +9,7 @@ import pytest
 from block_cases import X, assert_judged, exact, judged_values, quantized
 
 import formats
+import kernels_ref
 import reference
 from formats import Rounding
 from formats.block_formats.named import block
@@ -37,6 +38,15 @@ class TestGenericGroups:
         assert [exact(v) for v in back.reshape(-1)] == judged_values(tensor).reshape(-1).tolist()
         steps = reference.decode(tensor.scales, "float16")
         assert (np.abs(back - x) <= steps * 1.01).all()
+
+    @pytest.mark.parametrize("quantize", [quantize_blocks, kernels_ref.quantize_blocks])
+    def test_zero_point_over_a_scale_that_was_rounded_to_zero_is_refused(self, quantize):
+        """2^-22 / 15 is less than half of float16's smallest subnormal: 0 / 0, which was once stored as code 0."""
+        x = np.full((1, 128), 2.0**-22, np.float32)
+        with pytest.raises(ValueError, match=r"shift of block \[0, 0\] is NaN, which uint4 cannot store"):
+            quantize(x, "uint4_g128", rule="minmax_zero_point")
+        with pytest.raises(ValueError, match="uint4 has no NaN"):
+            quantize_block([exact(v) for v in x[0]], block("uint4_g128"), block_rule("minmax_zero_point"))
 
     @pytest.mark.parametrize("kind", [Shift.OFFSET, Shift.SUBTRACTED])
     @pytest.mark.parametrize("offset", ["float16", "bfloat16", formats.FLOAT32])
