@@ -1,8 +1,9 @@
-"""The formats that accumulators deliver. binary32 is too wide for the registry, whose formats are exhausted."""
+"""Formats of results and of wide activations: too wide for the registry, whose formats are exhausted."""
 
 from __future__ import annotations
 
 from formats.floating import FloatSpec, Nan
+from formats.integer import IntSpec
 from formats.policy import Overflow
 from formats.registry import get
 
@@ -26,3 +27,11 @@ def _float(name: str) -> FloatSpec:
 
 
 FLOAT16, BFLOAT16 = _float("float16"), _float("bfloat16")
+
+
+def _integer(bits: int) -> IntSpec:
+    half = 1 << (bits - 1)
+    return IntSpec(name=f"int{bits}", bits=bits, minimum=-half, maximum=half - 1, source="two's complement")
+
+
+INT16, INT32 = _integer(16), _integer(32)

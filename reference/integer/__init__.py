@@ -1,0 +1,1 @@
+"""Integer-only networks: records of nodes, and operators that use integers alone."""
