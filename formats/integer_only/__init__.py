@@ -1,0 +1,1 @@
+"""Requantisers and residual additions of integer-only systems, as data."""

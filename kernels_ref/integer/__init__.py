@@ -1,0 +1,1 @@
+"""Integer-only operators and networks in JAX."""

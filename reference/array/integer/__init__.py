@@ -1,0 +1,1 @@
+"""Integer-only operators, once for NumPy and jax.numpy."""
