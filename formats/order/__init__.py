@@ -1,0 +1,1 @@
+"""Finite posets, and networks with integer weights, as data."""
