@@ -1,0 +1,1 @@
+"""Networks in float32, calibrated and quantised to integer-only ones."""
