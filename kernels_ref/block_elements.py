@@ -33,7 +33,7 @@ from kernels_ref.block_binary32 import (
     number_of,
 )
 from kernels_ref.block_search import by_magnitude
-from kernels_ref.block_view import blocked, expand, whole
+from kernels_ref.block_view import any_of, blocked, expand, whole
 from reference.array import codebook
 from reference.array.block_request import BlockRequest, is_power_of_two, significant_bits, threshold_bits, uses
 from reference.array.carrier import Carrier
@@ -107,7 +107,7 @@ def codes(x: Array, grid: Array, factor: Factor, made: BlockRequest) -> Array:
         return whole(_decided(quotient, bits ^ numbers, made), block, x.shape)
 
     return lax.cond(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        _are_usual(grid & MAGNITUDE, factor, made).all(), usual, any_, x, grid
+        any_of(~_are_usual(grid & MAGNITUDE, factor, made)), any_, usual, x, grid
     )
 
 

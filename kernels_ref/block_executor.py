@@ -54,6 +54,29 @@ class JaxExecutor:
         return codec.encode(x, conversion, jnp, random_bits, rounder=lanes.round_magnitude)
 
 
+class PlainExecutor(JaxExecutor):
+    """The same by the processor's own products and quotients, with notes on where those are IEEE 754's."""
+
+    def __init__(self) -> None:
+        #: for each product and quotient, where neither operands nor result are subnormal, infinite or NaN
+        self.usual: list[Array] = []
+
+    def step(self, operation: Operation, left: Array, right: Array, result: FloatSpec) -> Array:
+        """`JaxExecutor.step`, where `usual` says so."""
+        if operation not in (Operation.MUL, Operation.DIV) or result != FLOAT32:
+            return super().step(operation, left, right, result)
+        a, b = jnp.broadcast_arrays(binary32.bits_of(left), binary32.bits_of(right))
+        self.usual.append((_is_moderate(a & binary32.MAGNITUDE) | (a & binary32.MAGNITUDE == 0)) & _is_moderate(b))
+        x, y = binary32.number_of(a), binary32.number_of(binary32.not_broadcast(b, a))
+        return x * y if operation is Operation.MUL else x / y
+
+
+def _is_moderate(bits: Array) -> Array:
+    """Positive numbers whose products and quotients are normal: from 2^-62 to 2^63."""
+    bias, places = binary32.BIAS, binary32.FRACTION_BITS
+    return (bits >= (bias - 62) << places) & (bits < (bias + 63) << places)
+
+
 def _offset(scale: Array, shift: Array, kind: Shift | None) -> Array:
     """The ``o`` of ``S * n + o``; a zero point ``z`` is the offset ``-S * z``, which binary32 holds."""
     bits = binary32.bits_of(shift)

@@ -53,6 +53,14 @@ def largest_magnitude(bits: Array, block: Sequence[int]) -> Array:
     return magnitude
 
 
+def any_of(flags: Array) -> Array:
+    """Whether any of the flags is set."""
+    counted = flags.astype(jnp.int32).reshape(-1)
+    if counted.size % _FEW == 0:
+        counted = _alone(counted.reshape(-1, _FEW).max(-1))
+    return counted.max(initial=0) > 0
+
+
 def _alone(x: Array) -> Array:
     """The same, so that a reduction of it does not become one with that which made it, and slow."""
     return lax.optimization_barrier(x)  # pyright: ignore[reportUnknownMemberType]

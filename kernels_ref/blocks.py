@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
@@ -20,8 +20,8 @@ from formats.block_formats.spec import BlockSpec
 from kernels_ref import block_elements, block_values
 from kernels_ref.block_binary32 import INFINITY, MAGNITUDE, bits_of
 from kernels_ref.block_elements import Factor
-from kernels_ref.block_executor import JaxExecutor
-from kernels_ref.block_view import blocked, largest_magnitude
+from kernels_ref.block_executor import JaxExecutor, PlainExecutor
+from kernels_ref.block_view import any_of, blocked, largest_magnitude
 from reference.array import block as array_block
 from reference.array.block_request import BlockRequest, block_request
 from reference.array.carrier import carry
@@ -136,13 +136,50 @@ def _fast(x: Array, made: BlockRequest, factor: Factor) -> Parts:
     largest = largest_magnitude(blocked(bits_of(x), made.spec.block), made.spec.block)
     nan_block = largest > INFINITY
     absmax = jnp.where(nan_block, 0, largest).astype(jnp.uint32)
-    found = array_block.numbers(absmax, nan_block, {}, made, JaxExecutor())
-    number = bits_of(jnp.broadcast_to(array_block.evaluate(factor.operand, found.given, JaxExecutor()), absmax.shape))
-    codes = block_elements.codes(x, number, factor, made)
-    suspect = (largest >= INFINITY) | ((number & MAGNITUDE) >= INFINITY) | found.undefined
+    found = _numbers(absmax, nan_block, made, factor)
+    codes = block_elements.codes(x, found.factor, factor, made)
+    suspect = (largest >= INFINITY) | ((found.factor & MAGNITUDE) >= INFINITY) | found.undefined
     if factor.divides and not factor.exact:
-        suspect = suspect | (number & MAGNITUDE == 0)
-    return Parts(codes, found.scales, found.second, None, suspect.any())
+        suspect = suspect | (found.factor & MAGNITUDE == 0)
+    return Parts(codes, found.scales, found.second, None, any_of(suspect))
+
+
+class Numbers(NamedTuple):
+    """What blocks have one of each; ``factor`` is the pattern that their elements are multiplied with or divided by."""
+
+    scales: Array
+    second: Array | None
+    undefined: Array
+    factor: Array
+
+
+def _numbers(absmax: Array, nan_block: Array, made: BlockRequest, factor: Factor) -> Numbers:
+    """The numbers of blocks: by plain operations, and again by patterns if these may have lost anything."""
+
+    def by(executor: JaxExecutor) -> Numbers:
+        found = array_block.numbers(absmax, nan_block, {}, made, executor)
+        number = array_block.evaluate(factor.operand, found.given, executor)
+        pattern = bits_of(jnp.broadcast_to(number, absmax.shape))
+        return Numbers(found.scales, found.second, found.undefined, pattern)
+
+    def again(_: Numbers) -> Numbers:
+        return by(JaxExecutor())
+
+    def kept(found: Numbers) -> Numbers:
+        return found
+
+    plain = PlainExecutor()
+    numbers = by(plain)
+    if not plain.usual:
+        return numbers
+    per_block = [usual for usual in plain.usual if usual.shape == absmax.shape]
+    lost = any_of(~functools.reduce(jnp.logical_and, per_block, jnp.bool_(True)))
+    for usual in plain.usual:
+        if usual.shape != absmax.shape:
+            lost = lost | any_of(~usual)
+    return lax.cond(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        lost, again, kept, numbers
+    )
 
 
 def _dequantize_array(

@@ -27,9 +27,12 @@ NARROW = 22
 _LEAST_NORMAL = 2.0**-126
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BlockRequest:
-    """Everything that decides the codes besides the numbers and the random bits; fit to be a static jit argument."""
+    """Everything that decides the codes besides the numbers and the random bits; fit to be a static jit argument.
+
+    One object for one request, compared by identity: hashing the records in it would take as long as a small tensor.
+    """
 
     spec: BlockSpec
     rule: BlockRule
@@ -48,7 +51,11 @@ def block_request(
     >>> block_request("mxfp4", "floor").scale.rounding.value
     'toward_negative'
     """
-    spec, how = block(block_format), block_rule(rule)
+    return _request(block(block_format), block_rule(rule), random_bit_count)
+
+
+@functools.lru_cache(maxsize=256)
+def _request(spec: BlockSpec, how: BlockRule, random_bit_count: int | None) -> BlockRequest:
     how.refuse_element(spec.element.name)
     _check_levels(spec, how)
     _check_expressions(how)

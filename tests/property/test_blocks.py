@@ -108,7 +108,11 @@ def test_order_and_sign_do_not_matter(pair, x, random):
     random.shuffle(order)
     spec = replace(spec, block=(32,))
     rule = replace(block_rule(rule), nan=block_rule("floor").nan)
-    straight, shuffled = (quantize_blocks(v, spec, rule=rule) for v in (x, x[:, order]))
+    try:
+        straight, shuffled = (quantize_blocks(v, spec, rule=rule) for v in (x, x[:, order]))
+    except ValueError as error:  # a NaN shift, see above
+        assert "cannot store" in str(error)  # noqa: PT017
+        return
     np.testing.assert_array_equal(straight.codes[:, order], shuffled.codes)
     np.testing.assert_array_equal(straight.scales, shuffled.scales)
     if spec.shift is None and not (isinstance(element, IntSpec) and element.minimum != -element.maximum):
