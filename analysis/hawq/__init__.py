@@ -1,0 +1,1 @@
+"""HAWQ-V3: which layers get 4 bits and which 8."""
