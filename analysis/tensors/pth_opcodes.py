@@ -190,8 +190,8 @@ class _Machine:
 
 
 def _counts(numbers: tuple[Any, ...]) -> bool:
-    """Whether these are sizes or strides of an array: at most 64 numbers of 63 bits."""
-    return len(numbers) <= 64 and all(type(number) is int and 0 <= number < 1 << 63 for number in numbers)
+    """Whether these are sizes or strides of an array: at most 64 numbers of 48 bits."""
+    return len(numbers) <= 64 and all(type(number) is int and 0 <= number < 1 << 48 for number in numbers)
 
 
 _ACTIONS: dict[bytes, Callable[[_Machine], None]] = {
