@@ -77,7 +77,7 @@ def calibrate(
         for name, found in _one_batch(network, batch, percentile).items():
             joined[name] = _join(joined[name], found, momentum) if name in joined else found
     progress(len(batches), len(batches), "calibrated")
-    return {name: _node_range(name, ends) for name, ends in joined.items()}
+    return {node.name: _node_range(node.name, joined[node.name]) for node in network}
 
 
 def _node_range(name: str, ends: Floats) -> NodeRange:

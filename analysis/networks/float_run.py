@@ -57,7 +57,8 @@ def float_trace(network: FloatNetwork, x: ArrayLike, *, before_activation: bool 
     Raises as `run_float`.
     """
     traces = _compiled(network, True)(parameters(network), _batch(network, x))
-    return {name: np.asarray(values) for name, values in traces[int(before_activation)].items()}
+    chosen = traces[int(before_activation)]
+    return {node.name: np.asarray(chosen[node.name]) for node in network}  # jit sorts by name
 
 
 def parameters(network: FloatNetwork) -> Parameters:
