@@ -13,7 +13,7 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from formats.integer_only.training import StepRule
-from kernels_ref.integer.training.products import compare_products
+from kernels_ref.integer.training.products import MOST_ROWS, compare_products
 from reference.array.integer import training_step
 from reference.integer.training.block_exponent import BlockTensor
 from reference.integer.training.linear import Perceptron
@@ -32,6 +32,8 @@ def train_epoch(
 ) -> tuple[Perceptron, NDArray[np.int32]]:
     """`reference.integer.training.train_epoch` in JAX: same arguments, weights, signs and errors, bit for bit.
 
+    One error more: with a zeroth order, ``ValueError`` for batches above 64 rows.
+
     >>> from reference.integer.training import digest, perceptron
     >>> from reference.integer.training import train_epoch as golden
     >>> x, rule = BlockTensor(np.arange(-8, 8, dtype=np.int8).reshape(4, 4), -3), StepRule(gradient_bits=5)
@@ -41,6 +43,8 @@ def train_epoch(
     True
     """
     check_training(network, x, rule)
+    if rule.zeroth_order is not None and batches.shape[1] > MOST_ROWS:
+        raise ValueError(f"batches of {batches.shape[1]} rows; losses are compared for {MOST_ROWS} rows at most")
     run = _compiled(network.exponents, x.exponent, rule)
     rows = batches.astype(np.int32)
     weights, (signs, seen) = run(network.weights, x.q, target, np.uint32(seed), np.uint32(first_step), rows)
