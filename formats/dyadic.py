@@ -86,3 +86,40 @@ HAWQ_V3 = DyadicSpec(
     multiplier_bits=31,
     source="HAWQ-V3, arXiv 2011.10680; batch_frexp in its code (Zhen-Dong/HAWQ); the carry follows its TVM fork",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DyadicPair:
+    """The number ``multiplier / 2^shift`` as a system stores it: ``0 <= multiplier <= 2^31``, ``0 <= shift <= 62``.
+
+    Unlike a `Dyadic`, the multiplier may be ``2^31``, which no int32 holds: HAWQ-V3's PyTorch model makes it.
+
+    >>> DyadicPair(multiplier=1 << 31, shift=31).value
+    Fraction(1, 1)
+    """
+
+    multiplier: int
+    shift: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.multiplier <= 1 << 31:
+            raise ValueError(f"multiplier={self.multiplier} must lie in [0, 2^31]")
+        if not 0 <= self.shift <= 62:
+            raise ValueError(f"shift={self.shift} must lie in [0, 62]")
+
+    @property
+    def value(self) -> Fraction:
+        """The number itself."""
+        from fractions import Fraction
+
+        return Fraction(self.multiplier, 1 << self.shift)
+
+    def difference(self, ratio: Fraction | float) -> Fraction:
+        """The number minus the ratio (floats are taken exactly), as an exact fraction.
+
+        >>> DyadicPair(multiplier=1717986918, shift=33).difference(0.2)
+        Fraction(-838861, 18014398509481984)
+        """
+        from fractions import Fraction
+
+        return self.value - Fraction(ratio)
