@@ -1,6 +1,7 @@
 """Integer-only training: NITI's block exponents and ElasticZO-INT8's zeroth order, on NumPy arrays."""
 
 from reference.integer.training.block_exponent import BlockTensor, bit_width, narrow, quantise_input
+from reference.integer.training.convolution import convolution, convolution_error, convolution_gradient
 from reference.integer.training.linear import Perceptron, linear, perceptron
 from reference.integer.training.loss import loss_gradient, loss_sign, rough_loss_sign
 from reference.integer.training.perturbation import direction, perturb, zeroth_order_update
@@ -14,6 +15,9 @@ __all__ = [
     "Phase",
     "accuracy",
     "bit_width",
+    "convolution",
+    "convolution_error",
+    "convolution_gradient",
     "digest",
     "direction",
     "linear",
