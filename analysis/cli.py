@@ -13,6 +13,7 @@ from analysis.commands.accumulate import accumulate
 from analysis.commands.agree import agree
 from analysis.commands.compare import compare
 from analysis.commands.doctor import doctor
+from analysis.commands.integer import integer
 from analysis.commands.show import show
 from analysis.commands.sweep import sweep
 
@@ -23,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (compare, agree, show, accumulate, sweep, doctor):
+for command in (compare, agree, show, accumulate, integer, sweep, doctor):
     app.command()(command)
 
 
