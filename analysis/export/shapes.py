@@ -1,0 +1,84 @@
+"""Shapes of the tensors of an integer-only network, and windows over pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from reference.integer.network import Concatenate, Convolution, Flatten, Input, Linear, Network, Node, Pool
+
+Shape = tuple[int, ...]
+Padding = tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window of ``size`` rows and columns that moves by ``strides`` over a picture with ``padding``.
+
+    >>> Window((3, 3), (2, 2), ((0, 1), (0, 1))).is_same((1, 8, 8, 4))
+    True
+    """
+
+    size: Shape
+    strides: tuple[int, int]
+    padding: Padding
+
+    def output(self, shape: Shape) -> Shape:
+        """The shape of what comes out, for an input (batch, rows, columns, channels)."""
+        rows, columns = (
+            (shape[1 + axis] + sum(self.padding[axis]) - self.size[axis]) // self.strides[axis] + 1 for axis in (0, 1)
+        )
+        return (shape[0], rows, columns, shape[3])
+
+    def is_valid(self) -> bool:
+        """Whether there is no padding: TFLite's VALID."""
+        return self.padding == ((0, 0), (0, 0))
+
+    def is_same(self, shape: Shape) -> bool:
+        """Whether this is TFLite's SAME: ``ceil(size / stride)`` places, the odd element of padding after."""
+        return all(self.padding[axis] == self._same(shape[1 + axis], axis) for axis in (0, 1))
+
+    def is_named(self, shape: Shape) -> bool:
+        """Whether this is SAME or VALID."""
+        return self.is_valid() or self.is_same(shape)
+
+    def _same(self, length: int, axis: int) -> tuple[int, int]:
+        size, stride = self.size[axis], self.strides[axis]
+        total = max((-(-length // stride) - 1) * stride + size - length, 0)
+        return total // 2, total - total // 2
+
+
+def shapes(network: Network, batch: int) -> dict[str, Shape]:
+    """The shape of each node's output: (batch, rows, columns, channels) or (batch, features).
+
+    >>> import formats
+    >>> from reference.integer.network import Affine
+    >>> affine = Affine(format=formats.get("int8"), scale=0.5)
+    >>> x = Input(name="x", out=affine, shape=(2, 2, 3))
+    >>> shapes(Network(name="flat", nodes=(x, Flatten(name="y", inputs=("x",), out=affine))), 1)
+    {'x': (1, 2, 2, 3), 'y': (1, 12)}
+    """
+    found: dict[str, Shape] = {}
+    for node in network:
+        found[node.name] = (batch, *node.shape) if isinstance(node, Input) else _shape(node, found)
+    return found
+
+
+def _shape(node: Node, found: dict[str, Shape]) -> Shape:
+    first = found[node.inputs[0]]
+    match node:
+        case Convolution():
+            window = Window(node.weight.shape[1:3], node.strides, node.padding)
+            return (*window.output(first)[:3], node.weight.shape[0])
+        case Linear():
+            return (first[0], node.weight.shape[0])
+        case Pool():
+            if node.window is None:
+                return (first[0], first[3])
+            return Window(node.window, node.strides, node.padding).output(first)
+        case Concatenate():
+            return (*first[:-1], sum(found[name][-1] for name in node.inputs))
+        case Flatten():
+            return (first[0], prod(first[1:]))
+        case _:
+            return first
