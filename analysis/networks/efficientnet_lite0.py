@@ -139,3 +139,9 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
+
+
+if __name__ == "__main__":
+    from analysis.networks.efficientnet_comparison import main
+
+    main()
