@@ -49,7 +49,7 @@ _RULES = {
             hundredths=1,
             greatest_window=99,
             source="Zhen-Dong/HAWQ @ 1616df6, quant_utils.py, averaging floats, then trunc(x + 0.01)",
-            evidence="the code was read; it computes in binary32, which is the same for averages up to 8 bits",
+            evidence="the code was read; its binary32 is the same for 8 bits, and for 16 with windows of 16, 49, 64",
         ),
         Average(
             name="average_half_even",

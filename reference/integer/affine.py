@@ -34,13 +34,13 @@ def quantise_input(x: ArrayLike, affine: Affine) -> Integers:
         array = array.astype(np.float64)
     if array.dtype.name not in _ACCEPTED:
         raise TypeError(f"x has dtype {array.dtype}; accepted: {', '.join(_ACCEPTED)}")
-    numbers = array.astype(np.float64)
+    numbers = np.atleast_1d(array).astype(np.float64)
     if not np.isfinite(numbers).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(numbers))[0])
         raise ValueError(f"x is {numbers[place]} at {list(place)}; finite numbers are accepted")
     low, high = affine.format.minimum - affine.zero_point, affine.format.maximum - affine.zero_point
     rounded = np.clip(_rounded_quotient(numbers, affine.scale, low, high), low, high)
-    return (rounded.astype(np.int64) + affine.zero_point).astype(integer_dtype(affine.format))
+    return (rounded.astype(np.int64) + affine.zero_point).astype(integer_dtype(affine.format)).reshape(array.shape)
 
 
 def _rounded_quotient(x: Numbers, scale: float, low: int, high: int) -> Numbers:

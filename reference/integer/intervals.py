@@ -38,7 +38,8 @@ def intervals(network: Network) -> dict[str, Interval]:
     accumulator's ends come from its weights (`reference.integer.accumulator`). So nothing is estimated but that the
     integers of a tensor are taken as free of each other.
 
-    Raises ``OverflowError`` where an accumulator, a sum or a step of a rule may leave its width, with the node.
+    Raises ``OverflowError`` where an accumulator, a sum or a step of a rule may leave its width, ``ValueError`` where a
+    rule does not take a ratio, both with the node.
     """
     sizes = shapes(network)
     found: dict[str, Interval] = {}
@@ -49,10 +50,10 @@ def intervals(network: Network) -> dict[str, Interval]:
             _check_sum(node, given[0], sizes[node.inputs[0]])
         try:
             found[node.name] = _interval(node, given, sources)
-        except OverflowError as error:
+        except (OverflowError, ValueError) as error:
             if str(error).startswith("node "):
                 raise
-            raise OverflowError(f"node {node.name!r}: {error}") from None
+            raise type(error)(f"node {node.name!r}: {error}") from None
     return found
 
 
