@@ -131,7 +131,7 @@ def test_steps_equal_the_judge(name, seed):
         )
         signs.append(sign)
     options = {"seed": seed, "first_step": 3, "batches": batches}
-    for x64 in (False, True):
+    for x64 in (False, True) if (name, seed) == ("hybrid", 1) else (False,):
         with jax.enable_x64(x64):
             for run in (train_epoch, kernels_ref.integer.training.train_epoch):
                 made, told = run(network, x, target, rule, **options)
