@@ -10,7 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from integer_cases import affine, convolution, every_node, integers, linear
+from integer_networks import inputs, networks
 
 import formats
 from formats import IntSpec
@@ -119,6 +122,16 @@ def test_every_node_of_a_network_is_that_of_the_golden_model() -> None:
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         assert found[name].dtype == values.dtype, name
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=6, deadline=None)
+@given(st.data())
+def test_random_networks_are_those_of_the_golden_model(data: st.DataObject) -> None:
+    network = data.draw(networks(nodes=4))
+    x = data.draw(inputs(network))
+    found = executor(network)(jnp.asarray(x))
+    for name, values in trace(network, x).items():
         np.testing.assert_array_equal(found[name], values, err_msg=name)
 
 
