@@ -76,13 +76,25 @@ def accumulators(rule: Requantiser, ratio: float, zero_point: int = 0) -> tuple[
     >>> accumulators(requantiser("tflite_double_rounding"), 3.0)
     (-536870912, 536870911)
     """
+    return interval(rule, ratio, lambda found: all(number.fits for number in found), zero_point)
+
+
+def interval(
+    rule: Requantiser, ratio: float, accept: Callable[[list[Intermediate]], bool], zero_point: int = 0
+) -> tuple[int, int]:
+    """The least and the greatest accumulator whose intermediates are accepted: by bounds that grow with magnitude.
+
+    >>> from formats.integer_only.requantisers import requantiser
+    >>> interval(requantiser("hawq_v3_pytorch"), 0.5, lambda found: -128 <= found[-1].number <= 127)
+    (-257, 254)
+    """
     half = 1 << (rule.accumulator_bits - 1)
-
-    def fits(x: int) -> bool:
-        return all(found.fits for found in intermediates(rule, ratio, x, zero_point=zero_point))
-
     centre = -rule.offset(*terms(rule.multiplier(ratio)), zero_point)
-    return _last(fits, centre, -half), _last(fits, centre, half - 1)
+
+    def accepted(x: int) -> bool:
+        return accept(intermediates(rule, ratio, x, zero_point=zero_point))
+
+    return _last(accepted, centre, -half), _last(accepted, centre, half - 1)
 
 
 def widest(rule: Requantiser, ratio: float, low: int, high: int) -> int:
