@@ -47,7 +47,8 @@ def to_float_onnx(network: FloatNetwork, *, batch: int | None = None) -> onnx.Mo
     source = next(node for node in folded if isinstance(node, FloatInput))
     name = graph.finished(folded.nodes[-1])
     given = helper.make_tensor_value_info(source.name, TensorProto.FLOAT, (batch, *source.shape))
-    result = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+    rank = 4 if graph.pictures[folded.nodes[-1].name] else 2
+    result = helper.make_tensor_value_info(name, TensorProto.FLOAT, (batch, *[None] * (rank - 1)))
     made = helper.make_graph(graph.nodes, network.name, [given], [result], initializer=graph.constants)
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION, producer_name="assay")
