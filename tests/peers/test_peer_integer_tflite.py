@@ -13,12 +13,19 @@ from peers.aimed_networks import STYLES, operator_network
 from peers.runtime_checks import LITERT, drawn_networks, require_processor, run
 
 import formats
-from analysis.export import KERNELS, Operator, Runtime, golden, to_tflite
+from analysis.export import KERNELS, Operator, Resolver, Runtime, golden, run_litert, to_tflite
+from analysis.export.flatbuffer import Operator as Code
+from analysis.export.flatbuffer import Tensor, model
 from reference.integer.network import Affine, Input, Network, Pool
 
 pytestmark = pytest.mark.peers
 ROWS = [row for row in KERNELS if row.runtime is not Runtime.ONNX_RUNTIME]
 SEEDS = range(3)
+#: TFLite fixes the output's quantisation of these
+ACTIVATIONS = (
+    ("LOGISTIC", lambda x: 1 / (1 + np.exp(-x)), Affine(format=formats.get("int8"), scale=2.0**-8, zero_point=-128)),
+    ("TANH", np.tanh, Affine(format=formats.get("int8"), scale=2.0**-7)),
+)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.runtime.value}-{row.operator.name.lower()}")
@@ -43,6 +50,19 @@ def test_whole_networks(runtime, drawn):
     require_processor(runtime)
     network, x = drawn
     np.testing.assert_array_equal(golden(network, x, runtime), run(network, x, runtime))
+
+
+@pytest.mark.parametrize(("scale", "zero_point"), [(0.0625, 0), (0.05, 13), (0.1, -40)])
+@pytest.mark.parametrize(("code", "function", "out"), ACTIVATIONS, ids=[row[0] for row in ACTIVATIONS])
+def test_activations_are_tables_of_the_rounded_function(code, function, out, scale, zero_point):
+    q = np.arange(-128, 128)
+    x = Tensor(name="x", shape=(1, 256), dtype="int8", scales=(scale,), zero_point=zero_point)
+    y = Tensor(name="y", shape=(1, 256), dtype="int8", scales=(out.scale,), zero_point=out.zero_point)
+    content = model([x, y], [Code(code=code, version=2, inputs=(0,), outputs=(1,))], [1])
+    real = function((q - zero_point) * float(np.float32(scale))) / out.scale
+    expected = np.clip(np.floor(real + 0.5) + out.zero_point, -128, 127)
+    for resolver in Resolver:
+        np.testing.assert_array_equal(run_litert(content, q[None].astype(np.int8), resolver)[0], expected)
 
 
 def test_the_kernels_of_one_runtime_differ_among_themselves():
