@@ -77,7 +77,8 @@ def _in_floats(a: Array, b: Array, scales: tuple[float, float, float]) -> Array:
     terms = (a.astype(jnp.float32) * first, b.astype(jnp.float32) * second, jnp.float32(out))
     left, right, divisor = _barrier(terms)
     quotient = lax.round((left + right) / divisor, lax.RoundingMethod.TO_NEAREST_EVEN)
-    return jnp.clip(quotient, -(2.0**31), 2.0**31 - 256).astype(jnp.int32)
+    whole = jnp.clip(quotient, -(2.0**31), 2.0**31 - 128).astype(jnp.int32)
+    return jnp.where(quotient >= 2.0**31, INT32.maximum, whole)
 
 
 _barrier: Callable[[tuple[Array, Array, Array]], tuple[Array, Array, Array]] = lax.optimization_barrier  # pyright: ignore[reportUnknownMemberType]

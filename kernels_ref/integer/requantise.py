@@ -168,11 +168,15 @@ def _unsigned_product(x: Array, b: Constant) -> tuple[Array, Array]:
     return jnp.where(x < 0, high + b, high), x * b
 
 
+#: the greatest binary32 number that int32 holds
+_BELOW_INT32 = 2.0**31 - 128
+
+
 def _by_floats(x: Array, made: Plan) -> Array:
     """A conversion, a product, and half to even in binary32; then as int32, what is beyond it at its ends."""
     product = lax.round(x.astype(jnp.float32) * made.factor, lax.RoundingMethod.TO_NEAREST_EVEN)
     if made.narrow:
         low, high = made.clamp
         return jnp.clip(product, low - made.zero_point, high - made.zero_point).astype(jnp.int32)
-    whole = jnp.clip(product, -(2.0**31), 2.0**31 - 256).astype(jnp.int32)
+    whole = jnp.clip(product, -(2.0**31), _BELOW_INT32).astype(jnp.int32)
     return jnp.where(product >= 2.0**31, (1 << 31) - 1, whole)
