@@ -19,6 +19,7 @@ from reference.integer.network import (
     Node,
     Pool,
     Requantise,
+    Table,
 )
 
 Integers = np.ndarray[Any, np.dtype[Any]]
@@ -41,7 +42,7 @@ def affine(rng: Generator, style: str, fmt: str = "int8") -> Affine:
 
 
 def operator_network(operator: Operator, style: str, seed: int, fmt: str = "int8") -> tuple[Network, Integers]:
-    """A network of an input (more than one for sums) and one node of the operator, and integers for it."""
+    """A network whose last node is of the operator, and integers for its input."""
     rng = np.random.default_rng(seed)
     make = _WEIGHTED.get(operator)
     if make is not None:
@@ -133,12 +134,10 @@ def _near(rng: Generator, source: Affine, style: str) -> Affine:
 
 
 def _add(rng: Generator, style: str, fmt: str) -> tuple[Network, Integers]:
-    """``x`` and its shifted square table cannot meet every pair, so one input goes through a table of any integers."""
+    """``x`` and what a table and a pool make of it: pairs of any integers, from one input."""
     source = affine(rng, style, fmt)
     other, out = _near(rng, source, style), _near(rng, source, style)
     shape = (9, 7, 31)
-    from reference.integer.network import Table
-
     table = tuple(int(q) for q in rng.permutation(np.arange(source.format.minimum, source.format.maximum + 1)))
     nodes = (
         Table(name="other", inputs=("x",), out=other, table=table),
