@@ -127,9 +127,10 @@ def _node(
         case "convolution" | "depthwise":
             groups = depth if kind == "depthwise" else 1
             out = depth if kind == "depthwise" else int(rng.integers(1, 20))
-            size = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
             strides = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
             padding = tuple((int(rng.integers(0, 3)), int(rng.integers(0, 3))) for _ in range(2))
+            room = [length + sum(pad) for length, pad in zip((rows, columns), padding, strict=True)]
+            size = tuple(min(int(rng.integers(1, 4)), length) for length in room)
             layer = _layer(rng, source.out, (out, *size, depth // groups), ties, channels=bool(rng.integers(2)))
             lengths = zip((rows, columns), size, strides, padding, strict=True)
             height, width = ((length + sum(pad) - w) // stride + 1 for length, w, stride, pad in lengths)
