@@ -81,7 +81,7 @@ def _in_floats(a: Array, b: Array, scales: tuple[float, float, float]) -> Array:
     return jnp.where(quotient >= 2.0**31, INT32.maximum, whole)
 
 
-_barrier: Callable[[tuple[Array, Array, Array]], tuple[Array, Array, Array]] = lax.optimization_barrier  # pyright: ignore[reportUnknownMemberType]
+_barrier: Callable[[tuple[Array, Array, Array]], tuple[Array, Array, Array]] = lax.optimization_barrier  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def _saturating_add(x: Array, z: int) -> Array:

@@ -78,6 +78,10 @@ def _gathered(x: Array, weight: Weights, strides: tuple[int, int]) -> Array:
 
 
 def _convolved(x: Array, weight: Weights, strides: tuple[int, int]) -> Array:
+    """XLA's own, behind a barrier: it would make padding with 0 part of the convolution, and many such ones of int8 are
+    wrong in jaxlib 0.10.2 and do not compile in 0.12.
+    """
+    x = lax.optimization_barrier(x)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return lax.conv_general_dilated(
         x,
         jnp.asarray(weight.transpose(1, 2, 3, 0)),  # pyright: ignore[reportUnknownMemberType]

@@ -82,6 +82,21 @@ def test_accumulators_of_convolutions_are_the_sums(form: str, fmt: str) -> None:
     np.testing.assert_array_equal(found, sums(x, source.zero_point, node))
 
 
+@pytest.mark.parametrize("padding", [SAME, LAST, ((2, 2), (2, 2)), ((0, 0), (1, 1))])
+@pytest.mark.parametrize("window", [2, 3, 5])
+def test_padding_with_zero_is_no_part_of_a_convolution(window, padding) -> None:
+    """XLA folds it in, and is wrong then for most pictures of int8: every small size, zero point 0."""
+    rng = np.random.default_rng(window)
+    for size in itertools.product((1, 2, 3, 6), repeat=2):
+        if min(extent + sum(pair) for extent, pair in zip(size, padding, strict=True)) < window:
+            continue
+        node = convolution(rng, (24, window, window, 20), padding=padding)
+        source = replace(affine(rng), zero_point=0)
+        x = integers(rng, (2, *size, 20))
+        found = jax.jit(lambda x, source=source, node=node: forms.convolution(x, source, node))(x)
+        np.testing.assert_array_equal(found, sums(x, 0, node))
+
+
 def test_a_wrong_padding_or_zero_point_is_noticed() -> None:
     rng = np.random.default_rng(1)
     node = convolution(rng, (20, 3, 3, 3), padding=SAME)
