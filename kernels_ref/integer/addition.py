@@ -71,11 +71,12 @@ def _in_integers(a: Array, b: Array, rule: AdditionRule, ratios: tuple[float, fl
 def _in_floats(a: Array, b: Array, scales: tuple[float, float, float]) -> Array:
     """In binary32, in the order of the definition.
 
-    The barrier keeps products from contracting with the sum, and the divisor from becoming a factor.
+    The barrier keeps products from contracting with the sum. XLA multiplies by the reciprocal of a divisor that is one
+    number: so there is one for each quotient.
     """
     first, second, out = (np.float32(scale) for scale in scales)
-    terms = (a.astype(jnp.float32) * first, b.astype(jnp.float32) * second, jnp.float32(out))
-    left, right, divisor = _barrier(terms)
+    terms = a.astype(jnp.float32) * first, b.astype(jnp.float32) * second
+    left, right, divisor = _barrier((*terms, jnp.full(jnp.broadcast_shapes(a.shape, b.shape), out)))
     quotient = lax.round((left + right) / divisor, lax.RoundingMethod.TO_NEAREST_EVEN)
     whole = jnp.clip(quotient, -(2.0**31), 2.0**31 - 128).astype(jnp.int32)
     return jnp.where(quotient >= 2.0**31, INT32.maximum, whole)
