@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from formats.dot import Accumulator, accumulator, accumulators
     from formats.gguf.record import GgufType
     from formats.gguf.types import gguf_type
+    from formats.integer_only.additions import AdditionRule, addition_rule, addition_rules
+    from formats.integer_only.multipliers import dyadic_rule, dyadic_rules
+    from formats.integer_only.requantiser import Requantiser
+    from formats.integer_only.requantisers import requantiser, requantisers
     from formats.layouts.bits import BitLayout, Field, SplitLayout
     from formats.layouts.zero_point import GPTQ_V1, GPTQ_V2, ZeroPointConvention
     from formats.matrix_cores import ExactSteps, JoinedSteps, PairwiseSteps
@@ -56,6 +60,7 @@ __all__ = [
     "TERNARY_2BIT",
     "TERNARY_BASE3",
     "Accumulator",
+    "AdditionRule",
     "BitLayout",
     "BlockRule",
     "BlockSpec",
@@ -88,6 +93,7 @@ __all__ = [
     "PairwiseSteps",
     "PairwiseSum",
     "PromotedSum",
+    "Requantiser",
     "Rounding",
     "Saturation",
     "Schedule",
@@ -106,6 +112,8 @@ __all__ = [
     "ZeroPointConvention",
     "accumulator",
     "accumulators",
+    "addition_rule",
+    "addition_rules",
     "bitmod_books",
     "block",
     "block_rule",
@@ -116,6 +124,8 @@ __all__ = [
     "codebooks",
     "decision",
     "decisions",
+    "dyadic_rule",
+    "dyadic_rules",
     "dynamic_map",
     "elastic_quantizer",
     "get",
@@ -125,6 +135,8 @@ __all__ = [
     "names",
     "p3109",
     "parse_enum",
+    "requantiser",
+    "requantisers",
     "ternary_block",
     "ternary_storage",
     "token_quantizer",
@@ -183,6 +195,20 @@ _LAZY = {
     ),
     "gguf.record": ("GgufType",),
     "gguf.types": ("gguf_type",),
+    "integer_only.additions": (
+        "AdditionRule",
+        "addition_rule",
+        "addition_rules",
+    ),
+    "integer_only.multipliers": (
+        "dyadic_rule",
+        "dyadic_rules",
+    ),
+    "integer_only.requantiser": ("Requantiser",),
+    "integer_only.requantisers": (
+        "requantiser",
+        "requantisers",
+    ),
     "layouts.bits": (
         "BitLayout",
         "Field",

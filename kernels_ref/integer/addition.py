@@ -76,7 +76,7 @@ def _in_floats(a: Array, b: Array, scales: tuple[float, float, float]) -> Array:
     """
     first, second, out = (np.float32(scale) for scale in scales)
     terms = a.astype(jnp.float32) * first, b.astype(jnp.float32) * second
-    left, right, divisor = _barrier((*terms, jnp.full(jnp.broadcast_shapes(a.shape, b.shape), out)))
+    left, right, divisor = _barrier((*terms, np.full(np.broadcast_shapes(a.shape, b.shape), out)))  # pyright: ignore[reportUnknownMemberType]
     quotient = lax.round((left + right) / divisor, lax.RoundingMethod.TO_NEAREST_EVEN)
     whole = jnp.clip(quotient, -(2.0**31), 2.0**31 - 128).astype(jnp.int32)
     return jnp.where(quotient >= 2.0**31, INT32.maximum, whole)
