@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array, lax
 from jax.core import Tracer
 from jax.typing import ArrayLike
+from numpy.typing import NDArray
 
 from formats.integer_only.additions import AdditionForm, AdditionRule, addition_rule
 from formats.results import INT32
@@ -71,18 +72,19 @@ def _in_integers(a: Array, b: Array, rule: AdditionRule, ratios: tuple[float, fl
 def _in_floats(a: Array, b: Array, scales: tuple[float, float, float]) -> Array:
     """In binary32, in the order of the definition.
 
-    The barrier keeps products from contracting with the sum. XLA multiplies by the reciprocal of a divisor that is one
-    number: so there is one for each quotient.
+    XLA would contract a product with the sum: a clamp to what is finite stands between. And it would multiply by the
+    reciprocal of a divisor that is one number: there is one for each quotient, behind a barrier.
     """
     first, second, out = (np.float32(scale) for scale in scales)
-    terms = a.astype(jnp.float32) * first, b.astype(jnp.float32) * second
-    left, right, divisor = _barrier((*terms, np.full(np.broadcast_shapes(a.shape, b.shape), out)))  # pyright: ignore[reportUnknownMemberType]
+    left, right = (jnp.clip(x.astype(jnp.float32) * s, -_GREATEST, _GREATEST) for x, s in ((a, first), (b, second)))
+    divisor = _barrier(np.full(np.broadcast_shapes(a.shape, b.shape), out))
     quotient = lax.round((left + right) / divisor, lax.RoundingMethod.TO_NEAREST_EVEN)
     whole = jnp.clip(quotient, -(2.0**31), 2.0**31 - 128).astype(jnp.int32)
     return jnp.where(quotient >= 2.0**31, INT32.maximum, whole)
 
 
-_barrier: Callable[[tuple[Array, Array, Array]], tuple[Array, Array, Array]] = lax.optimization_barrier  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+_GREATEST = float(np.finfo(np.float32).max)
+_barrier: Callable[[NDArray[np.float32]], Array] = lax.optimization_barrier  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def _saturating_add(x: Array, z: int) -> Array:

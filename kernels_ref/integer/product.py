@@ -1,4 +1,4 @@
-"""Products of int32 and multipliers below ``2^31``, and their rounding shifts, in 32-bit words.
+"""Products of int32 and multipliers below ``2^31``, and their rounding shifts, in 32-bit words but for one product.
 
 A product ``P`` of 62 bits is a high and a low word: ``P = high * 2^32 + low``, with ``low`` taken unsigned. Constants
 are NumPy arrays, so that shifts by them are shifts by literals.
@@ -6,6 +6,9 @@ are NumPy arrays, so that shifts by them are shifts by literals.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -13,13 +16,19 @@ from numpy.typing import NDArray
 
 Constant = NDArray[np.int32]
 
+_barrier: Callable[[Constant], Array] = lax.optimization_barrier  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
 
 def high_word(x: Array, b: Constant) -> Array:
-    """``floor(x * b / 2^32)`` for ``0 <= b < 2^31``, from halves of 16 bits: no sum leaves int32."""
-    b1, b0 = b >> 16, b & 0xFFFF
-    x1, x0 = x >> 16, x & 0xFFFF
-    middle = x1 * b0 + logical(x0 * b0, 16)
-    return x1 * b1 + (middle >> 16) + (((middle & 0xFFFF) + x0 * b1) >> 16)
+    """``floor(x * b / 2^32)`` for ``0 <= b < 2^31``: the one operation of 64 bits, whose types are on for it alone.
+
+    Compilers see in it the processor's own product of two words.
+    """
+    with jax.enable_x64(True):
+        word = _barrier(b) if b.ndim else b  # as words: numbers of 64 bits would be folded from them
+        product = lax.convert_element_type(x, np.int64) * lax.convert_element_type(word, np.int64)
+        high = lax.shift_right_arithmetic(product, jnp.broadcast_to(np.int64(32), product.shape))
+        return lax.convert_element_type(high, np.int32)
 
 
 def logical(x: Array, bits: Constant | int) -> Array:

@@ -1,8 +1,8 @@
-"""Requantisation by the rules of published systems in JAX: integers of 32 bits and no others, bit for bit the model's.
+"""Requantisation by the rules of published systems in JAX, bit for bit the model's.
 
 An accumulator is first clamped to a window outside of which the result is at an end anyway: the rest then fits words
-of 32 bits. A tie is seen in the accumulator itself: ``x * b`` is an odd multiple of ``2^(c-1)`` exactly if ``x`` is one
-of ``2^(c-1-t)``, where ``b`` ends with ``t`` zero bits.
+of 32 bits, but for one product of 64. A tie is seen in the accumulator itself: ``x * b`` is an odd multiple of
+``2^(c-1)`` exactly if ``x`` is one of ``2^(c-1-t)``, where ``b`` ends with ``t`` zero bits.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def _clamped(y: Array, x: Array, made: Plan) -> Array:
     low, high = made.clamp
     if not made.narrow and made.form is not Form.BINARY32 and made.clamps_accumulators:
         y = jnp.where(x < made.low, low, jnp.where(x > made.high, high, y))
-    return y if high - low == (1 << 32) - 1 else jnp.clip(y, low, high)
+    clamped = high - low == (1 << 32) - 1 or (made.narrow and made.form is Form.BINARY32)
+    return y if clamped else jnp.clip(y, low, high)
 
 
 def _single(x: Array, made: Plan) -> Array:
@@ -126,8 +127,8 @@ def _settled(y: Array, x: Array, made: Plan) -> Array:
         return y
     mask = np.where(possible, power(np.maximum(period, 0)) - np.int32(1), 0).astype(np.int32)
     half = np.where(possible, power(np.maximum(period - 1, 0)), 1).astype(np.int32)
-    down = x < 0 if made.rounding is ShiftRounding.HALF_AWAY else (y & 1) != 0
-    return y - (((x & mask) == half) & down).astype(jnp.int32)
+    down = -(x >> 31) if made.rounding is ShiftRounding.HALF_AWAY else y & 1
+    return y - jnp.where((x & mask) == half, down, 0)
 
 
 def _double(x: Array, made: Plan) -> Array:
@@ -139,7 +140,19 @@ def _double(x: Array, made: Plan) -> Array:
         y = (high_word(x << 2, made.b) + 1) >> 1
     else:
         y = half_up(high_word(x, made.b), x * made.b, np.int32(31) + np.zeros_like(made.c))
+    if made.narrow and made.reach < 1 << 28 and not left.any():
+        return _shifted_near(y, right, made.rounding)
     return _shifted_again(y, right, made.rounding)
+
+
+def _shifted_near(y: Array, bits: Constant, rounding: ShiftRounding) -> Array:
+    """``y / 2^bits`` for ``|y| < 2^28``, where the half is added: no sum leaves int32."""
+    if not bits.any():
+        return y
+    bits = np.minimum(bits, 30)  # the result is 0 from there on
+    if rounding is ShiftRounding.HALF_AWAY:
+        y = y + ((y >> 31) & np.where(bits > 0, -1, 0).astype(np.int32))
+    return (y + power(np.where(bits > 0, bits - 1, 32))) >> bits
 
 
 def _shifted_again(y: Array, bits: Constant, rounding: ShiftRounding) -> Array:
@@ -172,11 +185,17 @@ def _unsigned_product(x: Array, b: Constant) -> tuple[Array, Array]:
 _BELOW_INT32 = 2.0**31 - 128
 
 
+#: added to a float below 2^22 in magnitude, leaves in the last bits its nearest integer, half to even
+_TO_INTEGER = np.float32(3 << 22)
+
+
 def _by_floats(x: Array, made: Plan) -> Array:
     """A conversion, a product, and half to even in binary32; then as int32, what is beyond it at its ends."""
-    product = lax.round(x.astype(jnp.float32) * made.factor, lax.RoundingMethod.TO_NEAREST_EVEN)
+    product = x.astype(jnp.float32) * made.factor
     if made.narrow:
         low, high = made.clamp
-        return jnp.clip(product, low - made.zero_point, high - made.zero_point).astype(jnp.int32)
+        near = jnp.clip(product, low - made.zero_point, high - made.zero_point) + _TO_INTEGER
+        return lax.bitcast_convert_type(near, jnp.int32) - _TO_INTEGER.view(np.int32)
+    product = lax.round(product, lax.RoundingMethod.TO_NEAREST_EVEN)
     whole = jnp.clip(product, -(2.0**31), _BELOW_INT32).astype(jnp.int32)
     return jnp.where(product >= 2.0**31, (1 << 31) - 1, whole)

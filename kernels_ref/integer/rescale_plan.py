@@ -69,7 +69,9 @@ def plan(rule: Requantiser, fmt: IntSpec, ratios: tuple[float, ...], zero_point:
     pairs = [terms(rule.multiplier(ratio)) for ratio in ratios]
     windows = [_window(rule, fmt, ratio, zero_point, clamp) for ratio in ratios]
     reach = max(max(-low, high) for low, high in windows)
-    if form is Form.BINARY64 and all(max(-w[0], w[1]) * b < 1 << 53 for w, (b, _) in zip(windows, pairs, strict=True)):
+    if form is Form.BINARY64 and not any(
+        _differs_in_binary64(b, c, window, fmt.bits <= 16) for window, (b, c) in zip(windows, pairs, strict=True)
+    ):
         form = Form.SINGLE
     if form not in (Form.OFFSET, Form.BINARY32):
         pairs = [_normal(*pair) for pair in pairs]
@@ -110,6 +112,29 @@ def _form(rule: Requantiser) -> tuple[Form, ShiftRounding]:
             return Form.OFFSET, up
         case _:
             raise ValueError(f"the steps of {rule.name} have no form in JAX; forms: {', '.join(f.value for f in Form)}")
+
+
+def _differs_in_binary64(b: int, c: int, window: tuple[int, int], narrow: bool) -> bool:
+    """Whether an accumulator in the window has another result where its product has 53 bits; maybe, if not narrow.
+
+    Below ``2^53`` products are exact. Above, only those are moved onto a tie that are within ``2^8`` of it, and so at
+    most one accumulator for each tie: the one nearest to it.
+    """
+    low, high = window
+    if max(-low, high) * b < 1 << 53:
+        return False
+    if not narrow:
+        return True
+    value = b / 2.0**c
+    ties: NDArray[np.float64] = np.arange(int(low * value) - 2, int(high * value) + 2, dtype=np.float64) + 0.5
+    product = np.clip(np.rint(ties / value), low, high).astype(np.int64) * b
+    return bool((_half_even(product, c) != _half_even(product.astype(np.float64).astype(np.int64), c)).any())
+
+
+def _half_even(product: NDArray[np.int64], c: int) -> NDArray[np.int64]:
+    """``product / 2^c``, for ``c > 0`` and ``|product| <= 2^62``."""
+    odd = (product >> c) & 1
+    return (product + (1 << (c - 1)) - 1 + odd) >> c
 
 
 def _window(rule: Requantiser, fmt: IntSpec, ratio: float, zero_point: int, clamp: tuple[int, int]) -> tuple[int, int]:

@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 
 import formats
-import kernels_ref.integer.addition
-import kernels_ref.integer.requantise
-import reference.integer.addition
-import reference.integer.requantise
+import kernels_ref.integer
+import reference.integer
 from formats.dyadic import DyadicPair
 from formats.integer_only.additions import addition_rule, addition_rules
 from formats.integer_only.multipliers import dyadic_rule, dyadic_rules
@@ -26,7 +24,7 @@ from reference.integer.network import Affine
 RATIOS = (0.5, 0.25, 0.75, 3 * 2.0**-9, 0.007247427341846, 0.9999999)
 ABOVE_ONE = (1.5, 3.7)
 INTEGER_RULES = [name for name in requantisers() if not requantiser(name).is_float]
-EXECUTORS = {"numpy": reference.integer.requantise.requantise, "jax": kernels_ref.integer.requantise.requantise}
+EXECUTORS = {"numpy": reference.integer.requantise, "jax": kernels_ref.integer.requantise}
 
 
 def takes(rule, ratio, zero_point=0):
@@ -87,7 +85,7 @@ def test_what_the_compiled_code_is_made_of(rule):
     ratio = 0.007247427341846
 
     def run(x):
-        return kernels_ref.integer.requantise.requantise(x, ratio, rule=rule, fmt="int8", zero_point=0)
+        return kernels_ref.integer.requantise(x, ratio, rule=rule, fmt="int8", zero_point=0)
 
     assert audit(run, (8,), "int32").integer_only is not requantiser(rule).is_float
 
@@ -97,9 +95,9 @@ def test_zero_stays_and_order_is_kept(rule):
     for ratio in RATIOS:
         if takes(rule, ratio, 5):
             x = interesting(rule, ratio, 5, formats.get("int8"))
-            y = reference.integer.requantise.requantise(x, ratio, rule=rule, fmt="int8", zero_point=5)
+            y = reference.integer.requantise(x, ratio, rule=rule, fmt="int8", zero_point=5)
             assert (np.diff(y.astype(int)) >= 0).all()
-            assert reference.integer.requantise.requantise([0], ratio, rule=rule, fmt="int8", zero_point=5)[0] == 5
+            assert reference.integer.requantise([0], ratio, rule=rule, fmt="int8", zero_point=5)[0] == 5
 
 
 def by(rule, x, ratio, fmt="int8", **options):
@@ -186,9 +184,7 @@ class TestHalves:
             x, ratio = int(rng.integers(-(1 << 24), 1 << 24)), float(rng.uniform(2.0**-12, 2.0**-6))
             b, c = integer_requantise.multiplier(requantiser("tflite_single_rounding"), ratio)
             due = math.floor(Fraction(x * b, 1 << c) + Fraction(1, 2))
-            assert reference.integer.requantise.requantise([x], ratio, rule="tflite_single_rounding", fmt=INT32) == [
-                due
-            ]
+            assert reference.integer.requantise([x], ratio, rule="tflite_single_rounding", fmt=INT32) == [due]
 
     def test_double_rounding_errs_by_what_is_known(self):
         """At most 1/2 + 2^-(R+1) for a second shift of R, and 3/4 is attained at R = 1; without one it is single."""
@@ -196,24 +192,24 @@ class TestHalves:
             b, c = integer_requantise.multiplier(requantiser("tflite_double_rounding"), ratio)
             assert c - 31 == right
             x = np.arange(-4000, 4000, dtype=np.int32)
-            y = reference.integer.requantise.requantise(x, ratio, rule="tflite_double_rounding", fmt=INT32)
+            y = reference.integer.requantise(x, ratio, rule="tflite_double_rounding", fmt=INT32)
             worst = max(abs(Fraction(int(v) * b, 1 << c) - int(w)) for v, w in zip(x, y, strict=True))
             assert worst <= Fraction(1, 2) + (Fraction(1, 2 ** (right + 1)) if right else 0)
             if not right:
-                single = reference.integer.requantise.requantise(x, ratio, rule="tflite_single_rounding", fmt=INT32)
+                single = reference.integer.requantise(x, ratio, rule="tflite_single_rounding", fmt=INT32)
                 np.testing.assert_array_equal(y, single)
 
     @pytest.mark.parametrize("rule", ["tvm_tonearest", "hawq_v3_pytorch", "ibert", "onnx_qlinear"])
     def test_odd_rules(self, rule):
         x = np.arange(-3000, 3001, dtype=np.int32)
         for ratio in RATIOS:
-            y = reference.integer.requantise.requantise(x, ratio, rule=rule, fmt=INT32)
+            y = reference.integer.requantise(x, ratio, rule=rule, fmt=INT32)
             np.testing.assert_array_equal(y, -y[::-1])
 
     @pytest.mark.parametrize("rule", ["tvm_upward", "tvm_truncate", "tflite_single_rounding"])
     def test_rules_that_are_not_odd(self, rule):
         x = np.arange(-30, 31, dtype=np.int32)
-        y = reference.integer.requantise.requantise(x, 0.5, rule=rule, fmt=INT32)
+        y = reference.integer.requantise(x, 0.5, rule=rule, fmt=INT32)
         assert (y != -y[::-1]).any()
 
 
@@ -297,7 +293,7 @@ def affine(scale, zero=0, fmt="int8"):
 
 
 class TestAddition:
-    EXECUTORS = (reference.integer.addition.add, kernels_ref.integer.addition.add)
+    EXECUTORS = (reference.integer.add, kernels_ref.integer.add)
 
     @pytest.mark.parametrize("rule", addition_rules())
     def test_executors_agree_on_every_pair_of_some_integers(self, rule):
@@ -338,13 +334,11 @@ class TestAddition:
         first, second, out = affine(0.1, 3), affine(0.07, -5), affine(0.2)
         a, b = (np.random.default_rng(s).integers(-128, 128, 500).astype(np.int8) for s in (1, 2))
         for rule in addition_rules():
-            one = reference.integer.addition.add(a, first, b, second, out, rule=rule)
-            np.testing.assert_array_equal(one, reference.integer.addition.add(b, second, a, first, out, rule=rule))
+            one = reference.integer.add(a, first, b, second, out, rule=rule)
+            np.testing.assert_array_equal(one, reference.integer.add(b, second, a, first, out, rule=rule))
 
     def test_door(self):
         with pytest.raises(KeyError, match="tflite, tflite_single_rounding"):
             addition_rule("tf")
         with pytest.raises(ValueError, match="a has integers from 200 to 200; int8 has -128 to 127"):
-            reference.integer.addition.add(
-                np.int16([200]), affine(1.0), np.int16([1]), affine(1.0), affine(1.0), rule="tvm"
-            )
+            reference.integer.add(np.int16([200]), affine(1.0), np.int16([1]), affine(1.0), affine(1.0), rule="tvm")
