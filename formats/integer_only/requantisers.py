@@ -191,7 +191,7 @@ _RULES = {
             None,
             _binary32(32),
             "FBGEMM, requantizeOutputProcessingAvx2: vcvtps2dq, then saturating packs",
-            _UNVERIFIED,
+            _RUN,
         ),
         _rule(
             "qnnpack",
@@ -211,7 +211,7 @@ _RULES = {
             None,
             _binary32(32),
             "PyTorch's QNNPACK, its fp32 path on x86: vcvtps2dq, then saturating packs",
-            _UNVERIFIED,
+            _RUN,
         ),
         _rule(
             "xnnpack_fp32",
