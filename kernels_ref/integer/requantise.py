@@ -79,24 +79,25 @@ def _compiled(
 
 
 def _rounded(x: Array, made: Plan) -> Array:
-    """``rule(x)`` for accumulators in the window, of those outside something at its end."""
+    """``rule(x) + z`` for accumulators in the window, of those outside something at its end."""
+    z = np.int32(made.zero_point)
     if made.form is Form.BINARY32:
         return _by_floats(x, made)
     if made.clamps_accumulators:
         x = jnp.clip(x, made.low, made.high)
     match made.form:
         case Form.SINGLE:
-            return _single(x, made)
+            return _single_narrow(x, made) if made.narrow else _single(x, made) + z
         case Form.DOUBLE:
-            return _double(x, made)
+            near = made.narrow and made.reach < 1 << 27 and bool((made.c >= 31).all())
+            return _double_near(x, made) if near else _double(x, made) + z
         case Form.BINARY64:
-            return _by_53_bits(x, made)
+            return _by_53_bits(x, made) + z
         case Form.OFFSET:
             return ((x + made.offset) * made.b + power(np.where(made.c > 0, made.c - 1, 32))) >> made.c
 
 
 def _clamped(y: Array, x: Array, made: Plan) -> Array:
-    y = y + made.zero_point if made.zero_point else y
     low, high = made.clamp
     if not made.narrow and made.form is not Form.BINARY32 and made.clamps_accumulators:
         y = jnp.where(x < made.low, low, jnp.where(x > made.high, high, y))
@@ -104,31 +105,58 @@ def _clamped(y: Array, x: Array, made: Plan) -> Array:
     return y if clamped else jnp.clip(y, low, high)
 
 
+def _single_narrow(x: Array, made: Plan) -> Array:
+    """For results below ``2^17``: the low word has no part in them, once the accumulator is moved up."""
+    c = np.maximum(made.c, 30 - NARROW_BITS)  # below that only 0 does not saturate
+    scaled = x << np.maximum(33 - c, 0) if (c < 33).any() else x
+    bits = np.maximum(c, 33) - 32
+    half = power(bits - 1) if made.rounding is not ShiftRounding.FLOOR else np.zeros_like(bits)
+    return _settled(_moved(high_word(scaled, made.b), half, bits, made.zero_point), x, made, made.zero_point)
+
+
+def _moved(y: Array, half: Constant, bits: Constant, zero_point: int) -> Array:
+    """``((y + half) >> bits) + z``, in one sum where that does not leave int32: ``|y + half| < 2^31 - 2^28``."""
+    moved = np.asarray(zero_point, np.int64) << bits
+    if (np.abs(moved) < 1 << 28).all():
+        return (y + (half + moved).astype(np.int32)) >> bits
+    return ((y + half) >> bits) + np.int32(zero_point)
+
+
 def _single(x: Array, made: Plan) -> Array:
+    high, low = high_word(x, made.b), x * made.b
     floor = made.rounding is ShiftRounding.FLOOR
-    if made.narrow:
-        c = np.maximum(made.c, 30 - NARROW_BITS)  # below that only 0 does not saturate
-        scaled = x << np.maximum(33 - c, 0) if (c < 33).any() else x
-        high, c = high_word(scaled, made.b), np.maximum(c, 33)
-        y = high >> (c - 32) if floor else (high + power(c - 33)) >> (c - 32)
-    else:
-        high, low = high_word(x, made.b), x * made.b
-        y = shifted(high, low, made.c) if floor else half_up(high, low, made.c)
-    return _settled(y, x, made)
+    return _settled(shifted(high, low, made.c) if floor else half_up(high, low, made.c), x, made, 0)
 
 
-def _settled(y: Array, x: Array, made: Plan) -> Array:
-    """Ties that went up, as the rounding has them."""
+def _settled(y: Array, x: Array, made: Plan, zero_point: int) -> Array:
+    """``y + z`` with the ties, which went up, as the rounding has them."""
     if made.rounding in (ShiftRounding.FLOOR, ShiftRounding.HALF_UP):
         return y
     period = made.c - zeros_below(made.b)
+    furthest = np.maximum(-made.low.astype(np.int64), made.high)
     possible = (period >= 1) & (period <= 32) & (made.b != 0)
+    possible &= np.int64(1) << np.clip(period - 1, 0, 62).astype(np.int64) <= furthest  # the least tie
     if not possible.any():
         return y
     mask = np.where(possible, power(np.maximum(period, 0)) - np.int32(1), 0).astype(np.int32)
     half = np.where(possible, power(np.maximum(period - 1, 0)), 1).astype(np.int32)
-    down = -(x >> 31) if made.rounding is ShiftRounding.HALF_AWAY else y & 1
+    odd = y if zero_point % 2 == 0 else ~y
+    down = -(x >> 31) if made.rounding is ShiftRounding.HALF_AWAY else odd & 1
     return y - jnp.where((x & mask) == half, down, 0)
+
+
+def _double_near(x: Array, made: Plan) -> Array:
+    """Both roundings in one shift, for ``|x| < 2^27`` and ratios below one.
+
+    With ``h = floor(4 x b / 2^32)`` the first gives ``(h + 1) >> 1``, and shifts of sums of integers may be joined.
+    Away from zero is one less for negative numbers; those of ``x`` do: where the first gives 0, so does the second.
+    """
+    right = np.minimum(made.c - 31, 28)  # the result is 0 from there on
+    half = np.where(right > 0, power(right), 0).astype(np.int32) + np.int32(1)
+    high = high_word(x << 2, made.b)
+    if made.rounding is ShiftRounding.HALF_AWAY and (right > 0).any():
+        high = high + ((x >> 31) & np.where(right > 0, -2, 0).astype(np.int32))
+    return _moved(high, half, right + 1, made.zero_point)
 
 
 def _double(x: Array, made: Plan) -> Array:
@@ -136,23 +164,8 @@ def _double(x: Array, made: Plan) -> Array:
     if made.narrow:
         left = np.minimum(left, NARROW_BITS + 1)  # beyond that only 0 does not saturate
     x = x << left if left.any() else x
-    if made.narrow and made.reach < 1 << 28 and not left.any():
-        y = (high_word(x << 2, made.b) + 1) >> 1
-    else:
-        y = half_up(high_word(x, made.b), x * made.b, np.int32(31) + np.zeros_like(made.c))
-    if made.narrow and made.reach < 1 << 28 and not left.any():
-        return _shifted_near(y, right, made.rounding)
+    y = half_up(high_word(x, made.b), x * made.b, np.int32(31) + np.zeros_like(made.c))
     return _shifted_again(y, right, made.rounding)
-
-
-def _shifted_near(y: Array, bits: Constant, rounding: ShiftRounding) -> Array:
-    """``y / 2^bits`` for ``|y| < 2^28``, where the half is added: no sum leaves int32."""
-    if not bits.any():
-        return y
-    bits = np.minimum(bits, 30)  # the result is 0 from there on
-    if rounding is ShiftRounding.HALF_AWAY:
-        y = y + ((y >> 31) & np.where(bits > 0, -1, 0).astype(np.int32))
-    return (y + power(np.where(bits > 0, bits - 1, 32))) >> bits
 
 
 def _shifted_again(y: Array, bits: Constant, rounding: ShiftRounding) -> Array:
@@ -195,7 +208,7 @@ def _by_floats(x: Array, made: Plan) -> Array:
     if made.narrow:
         low, high = made.clamp
         near = jnp.clip(product, low - made.zero_point, high - made.zero_point) + _TO_INTEGER
-        return lax.bitcast_convert_type(near, jnp.int32) - _TO_INTEGER.view(np.int32)
+        return lax.bitcast_convert_type(near, jnp.int32) - np.int32(int(_TO_INTEGER.view(np.int32)) - made.zero_point)
     product = lax.round(product, lax.RoundingMethod.TO_NEAREST_EVEN)
     whole = jnp.clip(product, -(2.0**31), _BELOW_INT32).astype(jnp.int32)
     return jnp.where(product >= 2.0**31, (1 << 31) - 1, whole)
