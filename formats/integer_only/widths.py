@@ -98,14 +98,14 @@ def interval(
 
 
 def widest(rule: Requantiser, ratio: float, low: int, high: int) -> int:
-    """The bits of the widest intermediate integer for accumulators of ``low`` to ``high``, a float's product left out.
+    """The bits of the widest integer for accumulators of ``low`` to ``high``; what a float holds is none.
 
     >>> from formats.integer_only.requantisers import requantiser
     >>> widest(requantiser("tflite_single_rounding"), 0.0072, -(1 << 20), 1 << 20)
     52
     """
     ends = [found for x in (low, high) for found in intermediates(rule, ratio, x)]
-    return max(found.bits for found in ends if found.width is not None or found.what != "product")
+    return max(found.bits for found in ends if found.width is not None or found.what == "shift right")
 
 
 def _last(fits: Callable[[int], bool], inside: int, end: int) -> int:
