@@ -20,7 +20,7 @@ from analysis.networks.float_network import fold
 from analysis.networks.float_run import run_float
 from kernels_ref.integer.audit import audit
 from kernels_ref.integer.network import compile_network
-from reference.integer.run import quantise_input, run
+from reference.integer.run import quantise_input, run, trace
 
 DATA = digits()
 #: of the kept parameters, in the order of their names
@@ -67,6 +67,14 @@ def test_nothing_but_integers_between_input_and_output(name):
     assert audit(network).integer_only
     x = quantise_input(DATA.held_out_x[:64], network.nodes[0].out)
     np.testing.assert_array_equal(np.asarray(compile_network(network)(x)), run(network, x))
+
+
+def test_sums_between_blocks_leave_16_bits_unclamped():
+    """As in HAWQ-V3's PyTorch code; what enters the stream is clamped."""
+    network = integer_network("int8", DATA)
+    found = trace(network, quantise_input(DATA.held_out_x, network.nodes[0].out))
+    assert found["stem"].dtype == np.int16
+    assert found["block1"].max() == 33231 > 32767
 
 
 class TestAllocation:
