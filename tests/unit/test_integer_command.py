@@ -24,7 +24,7 @@ def digits():
 
 
 def test_layers_are_those_of_the_network(digits):
-    network, x, layers = digits
+    network, _x, layers = digits
     assert [layer.name for layer in layers] == [node.name for node in network]
     assert all(not layer.floats for layer in layers)
     for node, layer in zip(network, layers, strict=True):
@@ -56,7 +56,7 @@ def test_floats_are_named_and_fall_short():
     found = called("--rule", "onnx_qlinear", "--pictures", "2", "--json")
     assert found.exit_code == 1
     rows = json.loads(found.output)
-    assert [row["name"] for row in rows if row["floats"]][0] == "stem"
+    assert next(row["name"] for row in rows if row["floats"]) == "stem"
     assert rows[0]["multipliers"] == []
 
 
