@@ -50,9 +50,9 @@ def _depthwise(pixels: Floats, tap: Floats, groups: int) -> Floats:
 
 def _grouped(pixels: Floats, tap: Floats, groups: int) -> Floats:
     """(N, H, W, in) by (out, in / groups) -> (N, H, W, out)."""
-    if groups == 1:
-        return pixels @ tap.T
     shape = pixels.shape[:3]
+    if groups == 1:
+        return (pixels.reshape(-1, tap.shape[1]) @ tap.T).reshape(*shape, len(tap))
     split = pixels.reshape(-1, groups, tap.shape[1]).transpose(1, 0, 2)
     taps = tap.reshape(groups, -1, tap.shape[1]).transpose(0, 2, 1)
     return (split @ taps).transpose(1, 0, 2).reshape(*shape, len(tap))
