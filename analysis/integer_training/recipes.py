@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from formats.integer_only.training import StepRule, ZerothOrderRule
-from formats.ternary.weights import find_record
+from formats.look_up import find_record
 from reference.integer.training import Phase
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from formats.integer_only.requantiser import Requantiser, binary32
 from formats.integer_only.requantisers import requantiser
-from formats.ternary.weights import find_record
+from formats.look_up import find_record
 
 
 class AdditionForm(enum.Enum):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from formats.look_up import find_record
 from formats.policy import Rounding
-from formats.ternary.weights import find_record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from formats.integer_only.ibert import ClipRule, ExpRule, GeluRule, LayerNormRule, SoftmaxRule
 from formats.integer_only.polynomials import Coefficients, Polynomial
-from formats.ternary.weights import find_record
+from formats.look_up import find_record
 
 _PAPER = "I-BERT, arXiv 2101.01321, "
 _CODE = "kssteven418/I-BERT @ 1b09c75, "

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from formats.dyadic import DyadicPair
-from formats.ternary.weights import find_record
+from formats.look_up import find_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # the fractions module would be most of what importing formats costs

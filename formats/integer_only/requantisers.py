@@ -5,7 +5,7 @@ from __future__ import annotations
 from formats.integer_only.multipliers import dyadic_rule
 from formats.integer_only.requantiser import RatioForm, Requantiser
 from formats.integer_only.steps import AddOffset, Multiply, ShiftLeft, ShiftRight, ShiftRounding, Significant, Step
-from formats.ternary.weights import find_record
+from formats.look_up import find_record
 
 _UP, _AWAY = ShiftRounding.HALF_UP, ShiftRounding.HALF_AWAY
 _EVEN, _FLOOR = ShiftRounding.HALF_EVEN, ShiftRounding.FLOOR

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from formats.ternary.weights import find_record
+from formats.look_up import find_record
 
 #: what every shift clips to: int8 without its least integer
 SHIFT_LIMIT = 127

@@ -9,7 +9,7 @@ import enum
 from dataclasses import dataclass
 from fractions import Fraction
 
-from formats.ternary.weights import find_record
+from formats.look_up import find_record
 
 
 class Arithmetic(enum.Enum):

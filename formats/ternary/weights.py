@@ -10,9 +10,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeVar
 
-_Record = TypeVar("_Record")
+from formats.look_up import find_record
 
 
 class Decision(enum.Enum):
@@ -209,15 +208,3 @@ def weight_quantizer(name: str | WeightQuantizer) -> WeightQuantizer:
     False
     """
     return name if isinstance(name, WeightQuantizer) else find_record(name, WEIGHT_QUANTIZERS, "weight quantiser")
-
-
-def find_record(name: str, known: dict[str, _Record], what: str) -> _Record:
-    """The record called ``name``; ``KeyError`` lists the known ones.
-
-    >>> find_record("bwn", WEIGHT_QUANTIZERS, "weight quantiser").by_row
-    True
-    """
-    try:
-        return known[name]
-    except KeyError:
-        raise KeyError(f"unknown {what} {name!r}; known: {', '.join(known)}") from None
