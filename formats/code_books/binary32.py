@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fractions import Fraction
+
 
 def to_binary32(numerator: int, denominator: int) -> tuple[int, int]:
     """The ratio rounded once to the nearest binary32 number, ties to even; its denominator is a power of two.
@@ -27,3 +31,20 @@ def to_binary32(numerator: int, denominator: int) -> tuple[int, int]:
     if numerator < 0:
         integer = -integer
     return integer << max(0, quantum), 1 << max(0, -quantum)
+
+
+def single(number: float | Fraction) -> float:
+    """The nearest binary32 number, half to even.
+
+    ``ValueError`` where it is infinite, or so near to 0 that precision is lost.
+
+    >>> single(0.1)
+    0.10000000149011612
+    """
+    try:
+        top, bottom = to_binary32(*number.as_integer_ratio())
+    except (OverflowError, ValueError):  # infinite, or NaN
+        top, bottom = 0, 1
+    if not abs(top) << 126 >= bottom:
+        raise ValueError(f"{float(number)} is no normal number in binary32")
+    return top / bottom

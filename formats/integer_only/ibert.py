@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor, isqrt, sqrt
 
+from formats.code_books.binary32 import single
 from formats.dyadic import DyadicPair
 from formats.integer_only.multipliers import dyadic_rule
-from formats.integer_only.polynomials import Coefficients, Polynomial, single
+from formats.integer_only.polynomials import Coefficients, Polynomial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-import struct
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
+
+from formats.code_books.binary32 import single
 
 
 class Coefficients(enum.Enum):
@@ -61,23 +62,6 @@ class Polynomial:
             return Fraction(self.a) * Fraction(scale) ** 2
         s = single(scale)
         return Fraction(single(single(float(self.a)) * single(s * s)))
-
-
-def single(number: float | Fraction) -> float:
-    """The nearest binary32 number, half to even.
-
-    ``ValueError`` where it is infinite, or so near to 0 that precision is lost.
-
-    >>> single(0.1)
-    0.10000000149011612
-    """
-    try:
-        found = struct.unpack("<f", struct.pack("<f", float(number)))[0]
-    except OverflowError:
-        found = float("inf")
-    if not 2.0**-126 <= abs(found) < float("inf"):
-        raise ValueError(f"{float(number)} is no normal number in binary32")
-    return found
 
 
 def _divided(number: float, divisor: float) -> float:

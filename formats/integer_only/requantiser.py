@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-import struct
 from dataclasses import dataclass
 
+from formats.code_books.binary32 import single
 from formats.dyadic import DyadicPair
 from formats.integer_only.multipliers import DyadicRule
 from formats.integer_only.steps import AddOffset, ShiftLeft, ShiftRight, Step
@@ -78,12 +78,11 @@ class Requantiser:
             case RatioForm.BINARY64:
                 return input_scale * weight_scale / output_scale
             case RatioForm.SQUEEZED:
-                single = (binary32(scale) for scale in scales)
-                a, w, y = single
-                return binary32(a * w) / y
+                a, w, y = (single(scale) for scale in scales)
+                return single(a * w) / y
             case RatioForm.BINARY32:
-                a, w, y = (binary32(scale) for scale in scales)
-                return binary32(binary32(a * w) / y)
+                a, w, y = (single(scale) for scale in scales)
+                return single(single(a * w) / y)
 
     def multiplier(self, ratio: float | Fraction) -> DyadicPair | float:
         """The dyadic pair of a ratio, or the binary32 number where the rule is one of floats.
@@ -92,7 +91,9 @@ class Requantiser:
         """
         if self.dyadic is not None:
             return self.dyadic.pair(ratio)
-        return binary32(float(ratio))
+        if not ratio > 0:
+            raise ValueError(f"ratio={ratio} must be positive")
+        return single(ratio)
 
     def amounts(self, shift: int) -> tuple[int, ...]:
         """By how many bits each step shifts, right or left, for a multiplier ``b / 2^shift``; 0 for the others.
@@ -120,18 +121,3 @@ def _right(step: Step, rest: int) -> int:
     if not isinstance(step, ShiftRight):
         return 0
     return rest if step.bits is None else step.bits
-
-
-def binary32(number: float) -> float:
-    """The nearest binary32 number, half to even; ``ValueError`` where that is 0, infinite or subnormal.
-
-    >>> binary32(0.1)
-    0.10000000149011612
-    """
-    try:
-        found = struct.unpack("<f", struct.pack("<f", number))[0]
-    except OverflowError:
-        found = float("inf")
-    if not 2.0**-126 <= found < float("inf"):
-        raise ValueError(f"{number} is no positive normal number in binary32")
-    return found

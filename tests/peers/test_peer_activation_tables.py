@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import formats
+from formats.code_books.binary32 import single
 from formats.integer_only.activation_tables import INT8_OUTPUTS, Activation
-from formats.integer_only.polynomials import single
 from formats.results import INT16
 from reference.integer.activation_table import int8_table, int16_table, look_up16
 from reference.integer.network import Affine

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
+from formats.code_books.binary32 import single
 from formats.integer_only.ibert_rules import exp_rule, gelu_rule, layer_norm_rule
-from formats.integer_only.polynomials import single
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.peers

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import kernels_ref.integer.ibert as jax_ibert
+from formats.code_books.binary32 import single
 from formats.integer_only.ibert_rules import exp_rule
-from formats.integer_only.polynomials import Coefficients, Polynomial, single
+from formats.integer_only.polynomials import Coefficients, Polynomial
 from kernels_ref.integer.audit import audit
 from reference.exact import ibert as judge
 from reference.integer.ibert import exp, polynomial
