@@ -53,7 +53,7 @@ def lanes_add(a: Integers, a_affine: Affine, b: Integers, b_affine: Affine, out:
     ``S_a / (2 max(S_a, S_b))`` are above 2^-20, else ``ValueError``.
     """
     rule = addition_rule("tflite")
-    *ratios, last = rule.ratios(a_affine.scale, b_affine.scale, out.scale)
+    *ratios, last = rule.ratios(a_affine.scale, b_affine.scale, out.scale, bits=8)
     pairs = zip((a, b), (a_affine, b_affine), ratios, strict=True)
     total = sum(_term(x.astype(np.int64) - affine.zero_point, ratio) for x, affine, ratio in pairs)
     q, shift = _pair(last)

@@ -161,6 +161,8 @@ def _of_addition(node: Add, sources: Sequence[Affine]) -> tuple[DyadicPair, ...]
     rule = addition_rule(node.rule)
     if rule.requantiser is None:
         return ()
-    ratios = rule.ratios(sources[0].scale, sources[1].scale, node.out.scale)
+    first, second = sources
+    bits = max(first.format.bits, second.format.bits)
+    ratios = rule.ratios(first.scale, second.scale, node.out.scale, bits=bits)
     pairs = [rule.requantiser.multiplier(ratio) for ratio in ratios if ratio != 1.0]
     return tuple(pair for pair in pairs if isinstance(pair, DyadicPair))

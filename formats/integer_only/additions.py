@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from formats.integer_only.requantiser import Requantiser, binary32
+from formats.code_books.binary32 import single
+from formats.integer_only.requantiser import Requantiser
 from formats.integer_only.requantisers import requantiser
 from formats.look_up import find_record
 
@@ -44,26 +45,30 @@ class AdditionRule:
     source: str
     evidence: str
 
-    def ratios(self, a: float, b: float, out: float) -> tuple[float, float, float]:
-        """What the terms and their sum are multiplied by; all 1 where the rule is one of floats.
+    def shift(self, bits: int) -> int:
+        """By how many bits terms are shifted left, the wider of which has so many.
 
-        >>> addition_rule("tflite").ratios(0.5, 0.25, 0.125)
+        >>> addition_rule("tflite").shift(8), addition_rule("tflite").shift(16)
+        (20, 15)
+        """
+        return self.left_shift if bits <= 8 else self.left_shift_16
+
+    def ratios(self, a: float, b: float, out: float, *, bits: int) -> tuple[float, float, float]:
+        """What the terms, the wider of which has so many bits, and their sum are multiplied by; all 1 for floats.
+
+        >>> addition_rule("tflite").ratios(0.5, 0.25, 0.125, bits=8)
         (0.5, 0.25, 7.62939453125e-06)
         """
-        return self.ratios_after(a, b, out, self.left_shift)
-
-    def ratios_after(self, a: float, b: float, out: float, left_shift: int) -> tuple[float, float, float]:
-        """As `ratios`, for terms that were shifted left by so many bits."""
         if self.requantiser is None:
             return 1.0, 1.0, 1.0
         if self.form is AdditionForm.COMMON:
             twice = 2 * max(a, b)
-            return a / twice, b / twice, twice / ((1 << left_shift) * out)
+            return a / twice, b / twice, twice / ((1 << self.shift(bits)) * out)
         return self.requantiser.ratio(a, 1.0, out), self.requantiser.ratio(b, 1.0, out), 1.0
 
     def scales(self, a: float, b: float, out: float) -> tuple[float, float, float]:
         """The scales in binary32, for the rule of floats."""
-        return binary32(a), binary32(b), binary32(out)
+        return single(a), single(b), single(out)
 
 
 _TFLM = "tflite-micro @ 2e50943, reference/integer_ops/add.h and kernels/add_common.cc"
@@ -98,13 +103,8 @@ _RULES = {
         AdditionRule(
             name="hawq_v3_tvm",
             form=AdditionForm.SEPARATE,
-            requantiser=Requantiser(
-                name="hawq_v3_tvm_upward",
-                ratio_form=requantiser("hawq_v3_tvm").ratio_form,
-                dyadic=requantiser("tvm_upward").dyadic,
-                steps=requantiser("tvm_upward").steps,
-                source=requantiser("tvm_upward").source,
-                evidence=requantiser("tvm_upward").evidence,
+            requantiser=replace(
+                requantiser("tvm_upward"), name="hawq_v3_tvm_upward", ratio_form=requantiser("hawq_v3_tvm").ratio_form
             ),
             source="TVM fork of HAWQ-V3 @ 13fdf59, qnn.add: each term by requantize's default, UPWARD",
             evidence="the code was read and its published vectors hold",

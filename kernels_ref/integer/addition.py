@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from formats.integer_only.additions import AdditionForm, AdditionRule, addition_rule
 from formats.results import INT32
 from kernels_ref.integer.requantise import requantise
-from reference.integer.addition import centred, left_shift
+from reference.integer.addition import centred
 from reference.integer.network import Affine
 from reference.integer.ranges import clamped_range, integer_dtype
 
@@ -46,8 +46,8 @@ def add(
     if record.form is AdditionForm.BINARY32:
         total = _in_floats(first, second, record.scales(*scales))
     else:
-        left = left_shift(record, a_affine.format, b_affine.format)
-        total = _in_integers(first, second, record, record.ratios_after(*scales, left), left)
+        bits = max(a_affine.format.bits, b_affine.format.bits)
+        total = _in_integers(first, second, record, record.ratios(*scales, bits=bits), record.shift(bits))
     moved = _saturating_add(total, out_affine.zero_point) if out_affine.zero_point else total
     return jnp.clip(moved, low, high).astype(integer_dtype(out_affine.format))
 

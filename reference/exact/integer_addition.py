@@ -37,16 +37,15 @@ def add(
     if record.form is AdditionForm.BINARY32:
         total = _in_floats(first, second, record.scales(*scales))
     else:
-        wide = max(a_affine.format.bits, b_affine.format.bits) > 8
-        total = _in_integers(first, second, record, scales, record.left_shift_16 if wide else record.left_shift)
+        total = _in_integers(first, second, record, scales, max(a_affine.format.bits, b_affine.format.bits))
     return min(max(total + out_affine.zero_point, low), high)
 
 
-def _in_integers(a: int, b: int, rule: AdditionRule, scales: tuple[float, float, float], left: int) -> int:
+def _in_integers(a: int, b: int, rule: AdditionRule, scales: tuple[float, float, float], bits: int) -> int:
     assert rule.requantiser is not None
-    first, second, last = rule.ratios_after(*scales, left)
+    first, second, last = rule.ratios(*scales, bits=bits)
     terms = [
-        scaled(fit(q * 2**left, 32, "a term shifted left"), ratio, rule.requantiser)
+        scaled(fit(q * 2 ** rule.shift(bits), 32, "a term shifted left"), ratio, rule.requantiser)
         for q, ratio in ((a, first), (b, second))
     ]
     total = fit(sum(terms), 32, "the sum")

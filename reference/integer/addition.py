@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats import IntSpec
 from formats.integer_only.additions import AdditionForm, AdditionRule, addition_rule
 from formats.results import INT32
 from reference.integer.network import Affine
@@ -46,8 +45,8 @@ def add(
     if record.form is AdditionForm.BINARY32:
         total = _in_floats(first, second, record.scales(*scales))
     else:
-        left = left_shift(record, a_affine.format, b_affine.format)
-        total = _in_integers(first, second, record, record.ratios_after(*scales, left), left)
+        bits = max(a_affine.format.bits, b_affine.format.bits)
+        total = _in_integers(first, second, record, record.ratios(*scales, bits=bits), record.shift(bits))
     return np.clip(total + out_affine.zero_point, low, high).astype(integer_dtype(out_affine.format))
 
 
@@ -62,11 +61,6 @@ def centred(x: ArrayLike, affine: Affine, name: str) -> Wide:
             f"{name} has integers from {array.min()} to {array.max()}; {spec.name} has {spec.minimum} to {spec.maximum}"
         )
     return check_int32(array.astype(np.int64) - affine.zero_point, f"{name} less its zero point")
-
-
-def left_shift(rule: AdditionRule, a: IntSpec, b: IntSpec) -> int:
-    """By how many bits the terms are shifted left: by the wider format."""
-    return rule.left_shift if max(a.bits, b.bits) <= 8 else rule.left_shift_16
 
 
 def check_int32(x: Wide, what: str) -> Wide:
