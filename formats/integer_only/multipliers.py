@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass
 
 from formats.dyadic import DyadicPair
@@ -51,6 +52,7 @@ class DyadicRule:
     #: where the facts come from
     source: str
 
+    @functools.lru_cache(maxsize=1 << 16)  # noqa: B019 (rules are few; a network asks for each of its channels often)
     def pair(self, ratio: Fraction | float) -> DyadicPair:
         """The pair of a ratio (floats are taken exactly).
 

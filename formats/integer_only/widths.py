@@ -66,7 +66,7 @@ def terms(multiplier: DyadicPair | float) -> tuple[int, int]:
     return numerator, denominator.bit_length() - 1
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 16)
 def accumulators(rule: Requantiser, ratio: float, zero_point: int = 0) -> tuple[int, int]:
     """The least and the greatest accumulator for which every step fits its width: all between them do, too.
 
