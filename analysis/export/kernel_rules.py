@@ -17,6 +17,7 @@ from formats.integer_only.requantiser import RatioForm, Requantiser
 from formats.integer_only.requantisers import requantiser
 from reference.integer.network import Affine, Weighted
 from reference.integer.requantise import requantise
+from reference.integer.rescaling import ratio_of
 
 Integers = NDArray[np.integer[Any]]
 Wide = NDArray[np.int64]
@@ -26,8 +27,7 @@ F32 = np.float32
 def by(rule: str | Requantiser, accumulator: Integers, source: Affine, node: Weighted) -> Wide:
     """``rule(accumulator) + z`` before the clamp of the node, clamped to its format, as the rule's record says."""
     record = requantiser(rule)
-    ratios = [record.ratio(source.scale, scale, node.out.scale) for scale in node.weight_scale]
-    ratio = ratios if len(ratios) > 1 else ratios[0]
+    ratio = ratio_of(record, source, node)
     q = requantise(accumulator, ratio, rule=record, fmt=node.out.format, zero_point=node.out.zero_point)
     return q.astype(np.int64)
 

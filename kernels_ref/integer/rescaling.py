@@ -10,13 +10,13 @@ from jax import Array
 from formats.integer_only.requantisers import requantiser
 from kernels_ref.integer.requantise import requantise
 from reference.integer.network import Affine, Concatenate, Weighted
+from reference.integer.rescaling import ratio_of
 
 
 def rescaled(accumulator: Array, source: Affine, node: Weighted) -> Array:
     """The integers of a convolution or linear layer from its accumulators, by the ratio of each output channel."""
-    rule = requantiser(node.rule)
-    ratios = [rule.ratio(source.scale, scale, node.out.scale) for scale in node.weight_scale]
-    return _requantised(accumulator, ratios if len(ratios) > 1 else ratios[0], node.rule, node.out, node.clamp)
+    ratio = ratio_of(requantiser(node.rule), source, node)
+    return _requantised(accumulator, ratio, node.rule, node.out, node.clamp)
 
 
 def moved(x: Array, source: Affine, out: Affine, rule: str, clamp: tuple[int, int] | None = None) -> Array:

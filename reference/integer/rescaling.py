@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from formats.integer_only.requantiser import Requantiser
 from formats.integer_only.requantisers import requantiser
 from reference.integer.addition import centred
 from reference.integer.affine import check_integers
@@ -35,15 +36,20 @@ def rescaled(accumulator: ArrayLike, source: Affine, node: Weighted) -> Integers
     array([[ 4, 10]], dtype=int8)
     """
     rule = requantiser(node.rule)
-    ratios = [rule.ratio(source.scale, scale, node.out.scale) for scale in node.weight_scale]
     return requantise(
         accumulator,
-        ratios if len(ratios) > 1 else ratios[0],
+        ratio_of(rule, source, node),
         rule=rule,
         fmt=node.out.format,
         zero_point=node.out.zero_point,
         clamp=node.clamp,
     )
+
+
+def ratio_of(rule: Requantiser, source: Affine, node: Weighted) -> float | list[float]:
+    """``S_x * weight_scale / S`` as the rule forms it: one number, or one for each output channel."""
+    ratios = [rule.ratio(source.scale, scale, node.out.scale) for scale in node.weight_scale]
+    return ratios if len(ratios) > 1 else ratios[0]
 
 
 def moved(x: ArrayLike, source: Affine, out: Affine, rule: str, clamp: tuple[int, int] | None = None) -> Integers:
