@@ -22,22 +22,20 @@ from reference.integer.linear import linear
 from reference.integer.network import (
     Add,
     Affine,
-    Clamp,
     Concatenate,
     Convolution,
-    Flatten,
     Input,
     Linear,
     Network,
     Node,
     Pool,
     Requantise,
-    Table,
     Weighted,
 )
 from reference.integer.pooling import pool
+from reference.integer.ranges import integer_dtype
 from reference.integer.rescaling import moved
-from reference.integer.table import clamp, look_up
+from reference.integer.run import integers
 
 Integers = NDArray[np.integer[Any]]
 
@@ -103,14 +101,8 @@ class _Walk:
                 return np.concatenate([self._moved(q, source, node.out, None) for q, source in parts], axis=-1)
             case Pool():
                 return self._pool(node, inputs[0], sources[0])
-            case Clamp():
-                return clamp(inputs[0], node)
-            case Table():
-                return look_up(inputs[0], sources[0], node)
-            case Flatten():
-                return inputs[0].reshape(len(inputs[0]), -1)
             case _:
-                raise TypeError(f"node {node.name!r} is a {type(node).__name__}, which no runtime is given")
+                return integers(node, inputs, sources)
 
     def _rule(self, operator: Operator, runtime: Runtime | None = None) -> str:
         return self.instead.get(operator) or kernel(runtime or self.runtime, operator).rule
@@ -161,6 +153,6 @@ class _Walk:
 
 
 def clamped(q: NDArray[np.int64], out: Affine, limits: tuple[int, int] | None) -> Integers:
-    """The integers within ``limits``, or the format where None, in the format's type (8 bits)."""
+    """The integers within ``limits``, or the format where None, in the format's type."""
     low, high = limits or (out.format.minimum, out.format.maximum)
-    return np.clip(q, low, high).astype(np.int8 if out.format.signed else np.uint8)
+    return np.clip(q, low, high).astype(integer_dtype(out.format))

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from analysis.export.shapes import Shape, shapes
+from analysis.export.shapes import Shape, with_batch
 from analysis.export.suitable import check_network, output_clamp
 from reference.integer.network import (
     Add,
@@ -58,7 +58,7 @@ def to_onnx(network: Network, *, batch: int | None = None) -> onnx.ModelProto:
     ['Max']
     """
     check_network(network, tuple(_ELEMENTS))
-    graph = _Graph(network, shapes(network, 1))
+    graph = _Graph(network, with_batch(network, 1))
     for node in network:
         graph.add(node)
     name, out = graph.finished()

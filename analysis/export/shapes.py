@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 
-from reference.integer.network import Concatenate, Convolution, Flatten, Input, Linear, Network, Node, Pool
+from reference.integer.network import Network
+from reference.integer.shapes import shapes
 
 Shape = tuple[int, ...]
 Padding = tuple[tuple[int, int], tuple[int, int]]
@@ -48,37 +48,14 @@ class Window:
         return total // 2, total - total // 2
 
 
-def shapes(network: Network, batch: int) -> dict[str, Shape]:
+def with_batch(network: Network, batch: int) -> dict[str, Shape]:
     """The shape of each node's output: (batch, rows, columns, channels) or (batch, features).
 
     >>> import formats
-    >>> from reference.integer.network import Affine
+    >>> from reference.integer.network import Affine, Flatten, Input
     >>> affine = Affine(format=formats.get("int8"), scale=0.5)
     >>> x = Input(name="x", out=affine, shape=(2, 2, 3))
-    >>> shapes(Network(name="flat", nodes=(x, Flatten(name="y", inputs=("x",), out=affine))), 1)
+    >>> with_batch(Network(name="flat", nodes=(x, Flatten(name="y", inputs=("x",), out=affine))), 1)
     {'x': (1, 2, 2, 3), 'y': (1, 12)}
     """
-    found: dict[str, Shape] = {}
-    for node in network:
-        found[node.name] = (batch, *node.shape) if isinstance(node, Input) else _shape(node, found)
-    return found
-
-
-def _shape(node: Node, found: dict[str, Shape]) -> Shape:
-    first = found[node.inputs[0]]
-    match node:
-        case Convolution():
-            window = Window(node.weight.shape[1:3], node.strides, node.padding)
-            return (*window.output(first)[:3], node.weight.shape[0])
-        case Linear():
-            return (first[0], node.weight.shape[0])
-        case Pool():
-            if node.window is None:
-                return (first[0], first[3])
-            return Window(node.window, node.strides, node.padding).output(first)
-        case Concatenate():
-            return (*first[:-1], sum(found[name][-1] for name in node.inputs))
-        case Flatten():
-            return (first[0], prod(first[1:]))
-        case _:
-            return first
+    return {name: (batch, *shape) for name, shape in shapes(network).items()}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.export.flatbuffer import Operator, Tensor, model
-from analysis.export.shapes import Shape, Window, shapes
+from analysis.export.shapes import Shape, Window, with_batch
 from analysis.export.suitable import check_network, output_clamp
 from reference.integer.network import (
     Add,
@@ -49,7 +49,7 @@ def to_tflite(network: Network, *, batch: int = 1) -> bytes:
     b'TFL3'
     """
     check_network(network, ("int8",))
-    graph = _Graph(network, shapes(network, batch))
+    graph = _Graph(network, with_batch(network, batch))
     for node in network:
         graph.add(node)
     return model(graph.tensors, graph.operators, [graph.places[network.output.name]])

@@ -18,7 +18,7 @@ from reference.integer.accumulator import accumulator_bound
 from reference.integer.addition import add
 from reference.integer.network import Add, Affine, Concatenate, Network, Node, Requantise, Weighted
 from reference.integer.rescaling import concatenate, moved, rescaled
-from reference.integer.run import trace
+from reference.integer.run import evaluate
 
 Integers = NDArray[np.integer[Any]]
 
@@ -70,7 +70,7 @@ def report(network: Network, x: Integers) -> list[Layer]:
     >>> report(Network(name="one", nodes=(x, relu)), np.int8([[-3, 9, 0]]))[1].used
     (0, 9)
     """
-    integers, accumulators = trace(network, x), trace(network, x, accumulators=True)
+    integers, accumulators = evaluate(network, x)
     found = audit(network)
     floats: dict[str, list[str]] = {}
     for finding in (*found.floats, *found.opaque):

@@ -36,7 +36,7 @@ from reference.integer.rescaling import concatenate, moved, rescaled
 from reference.integer.shapes import input_node
 from reference.integer.table import clamp, look_up
 
-__all__ = ["dequantise", "quantise_input", "run", "trace"]
+__all__ = ["dequantise", "evaluate", "integers", "quantise_input", "run", "trace"]
 
 Integers = NDArray[np.integer[Any]]
 
@@ -67,6 +67,12 @@ def trace(network: Network, x: ArrayLike, *, accumulators: bool = False) -> dict
 
     With ``accumulators``, those of convolutions and linear layers before requantisation instead, int32, and no others.
     """
+    values, sums = evaluate(network, x)
+    return sums if accumulators else values
+
+
+def evaluate(network: Network, x: ArrayLike) -> tuple[dict[str, Integers], dict[str, Integers]]:
+    """Both of `trace`, from one run: the integers of every node, and the accumulators."""
     limits = check(network)
     values: dict[str, Integers] = {}
     sums: dict[str, Integers] = {}
@@ -80,8 +86,8 @@ def trace(network: Network, x: ArrayLike, *, accumulators: bool = False) -> dict
                 sums[node.name] = accumulator(inputs[0], sources[0], node, limits[node.inputs[0]])
                 values[node.name] = rescaled(sums[node.name], sources[0], node)
             case _:
-                values[node.name] = _integers(node, inputs, sources)
-    return sums if accumulators else values
+                values[node.name] = integers(node, inputs, sources)
+    return values, sums
 
 
 def accumulator(x: ArrayLike, source: Affine, node: Weighted, limits: Interval | None = None) -> NDArray[np.int32]:
@@ -105,8 +111,8 @@ def _entry(network: Network, x: ArrayLike) -> Integers:
     return array.astype(integer_dtype(node.out.format))
 
 
-def _integers(node: Node, inputs: Sequence[Integers], sources: Sequence[Affine]) -> Integers:
-    """The integers of a node without weights."""
+def integers(node: Node, inputs: Sequence[Integers], sources: Sequence[Affine]) -> Integers:
+    """The integers of a node without weights from those of its inputs, whose quantisations are ``sources``."""
     match node:
         case Add():
             return add(inputs[0], sources[0], inputs[1], sources[1], node.out, rule=node.rule, clamp=node.clamp)
