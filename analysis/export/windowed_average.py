@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reference.array.integer.windows import padded, places
 from reference.integer.network import Affine, Pool
 
 F32 = np.float32
@@ -26,13 +28,5 @@ def onnxruntime_average(x: NDArray[np.integer[Any]], source: Affine, node: Pool)
 def _sums(real: NDArray[np.float32], node: Pool) -> NDArray[np.float32]:
     """Each window's numbers, added in their order; zeros outside change no sum."""
     assert node.window is not None
-    padded = np.pad(real, ((0, 0), *node.padding, (0, 0)))
-    rows, columns = ((padded.shape[1 + axis] - node.window[axis]) // node.strides[axis] + 1 for axis in (0, 1))
-    down, right = node.strides
-    total = np.zeros((real.shape[0], rows, columns, real.shape[3]), F32)
-    for row in range(node.window[0]):
-        for column in range(node.window[1]):
-            total += padded[:, row : row + rows * down : down, column : column + columns * right : right][
-                :, :rows, :columns
-            ]
-    return total
+    parts = [pixels for _, _, pixels in places(padded(real, node.padding, 0, np), node.window, node.strides)]
+    return functools.reduce(np.add, parts)

@@ -27,6 +27,7 @@ from analysis.networks.float_network import (
     Floats,
     FloatWeighted,
 )
+from reference.array.integer.windows import padded, places
 
 #: the arrays of the weighted nodes, by name of the node and of the array
 Parameters = dict[str, dict[str, Any]]
@@ -129,15 +130,8 @@ def _weighted(node: FloatWeighted, x: Array, given: dict[str, Any]) -> Array:
 
 def depthwise(node: FloatConvolution, x: Array, weight: Array) -> Array:
     """One filter for each channel, a tap at a time: nine times as fast as XLA's grouped convolution on a CPU."""
-    x = jnp.pad(x, ((0, 0), *node.padding, (0, 0)))  # pyright: ignore[reportUnknownMemberType]
-    rows, columns = weight.shape[1:3]
-    (down, right), (height, width) = node.strides, x.shape[1:3]
-    taps = [
-        x[:, i : height - rows + i + 1 : down, j : width - columns + j + 1 : right] * weight[:, i, j, 0]
-        for i in range(rows)
-        for j in range(columns)
-    ]
-    return functools.reduce(operator.add, taps)
+    pixels = places(padded(x, node.padding, 0, jnp), (weight.shape[1], weight.shape[2]), node.strides)
+    return functools.reduce(operator.add, [tap * weight[:, i, j, 0] for i, j, tap in pixels])
 
 
 def pool(node: FloatPool, x: Array) -> Array:
