@@ -5,7 +5,6 @@ The records mirror the integer ones: NHWC activations, OHWI and OI weights, node
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 import formats
 from reference.integer.folding import fold_batch_norm
+from reference.integer.graph import Graph
 
 Floats = NDArray[np.float32]
 Padding = tuple[tuple[int, int], tuple[int, int]]
@@ -142,39 +142,14 @@ class FloatFlatten(FloatNode):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FloatNetwork:
-    """Nodes in an order in which each comes after its inputs; the last is the output.
-
-    Raises ``ValueError`` for names that occur twice or come too late.
+class FloatNetwork(Graph[FloatNode]):
+    """A float network: a `reference.integer.graph.Graph` of the nodes above.
 
     >>> picture = FloatInput(name="x", shape=(8, 8, 1))
     >>> mean = FloatPool(name="mean", inputs=("x",), kind="average", window=None)
     >>> FloatNetwork(name="means", nodes=(picture, mean)).consumers("x")
     ('mean',)
     """
-
-    name: str
-    nodes: tuple[FloatNode, ...]
-
-    def __post_init__(self) -> None:
-        seen: set[str] = set()
-        for node in self.nodes:
-            if node.name in seen:
-                raise ValueError(f"network {self.name!r}: two nodes are called {node.name!r}")
-            missing = [name for name in node.inputs if name not in seen]
-            if missing:
-                raise ValueError(f"network {self.name!r}: {node.name!r} takes {missing[0]!r}, which is not before it")
-            seen.add(node.name)
-
-    def __getitem__(self, name: str) -> FloatNode:
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        known = ", ".join(node.name for node in self.nodes)
-        raise KeyError(f"unknown node {name!r} of network {self.name!r}; known: {known}")
-
-    def __iter__(self) -> Iterator[FloatNode]:
-        return iter(self.nodes)
 
     def consumers(self, name: str) -> tuple[str, ...]:
         """The nodes that take the output of this one, once for each time they take it."""

@@ -6,7 +6,6 @@ affine quantisation, whose numbers are ``S * (q - z)``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats import IntSpec
+from reference.integer.graph import Graph
 
 Integers = NDArray[np.signedinteger[Any]]
 
@@ -158,37 +158,5 @@ class Flatten(Node):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Network:
-    """Nodes in an order in which each comes after its inputs; the last is the output.
-
-    Raises ``ValueError`` for names that occur twice or come too late.
-    """
-
-    name: str
-    nodes: tuple[Node, ...]
-
-    def __post_init__(self) -> None:
-        seen: set[str] = set()
-        for node in self.nodes:
-            if node.name in seen:
-                raise ValueError(f"network {self.name!r}: two nodes are called {node.name!r}")
-            missing = [name for name in node.inputs if name not in seen]
-            if missing:
-                raise ValueError(f"network {self.name!r}: {node.name!r} takes {missing[0]!r}, which is not before it")
-            seen.add(node.name)
-
-    def __getitem__(self, name: str) -> Node:
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        raise KeyError(
-            f"unknown node {name!r} of network {self.name!r}; known: {', '.join(n.name for n in self.nodes)}"
-        )
-
-    def __iter__(self) -> Iterator[Node]:
-        return iter(self.nodes)
-
-    @property
-    def output(self) -> Node:
-        """The node whose integers are the network's."""
-        return self.nodes[-1]
+class Network(Graph[Node]):
+    """An integer-only network: a `reference.integer.graph.Graph` of the nodes above."""
