@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load
+
+from analysis.tensors.pinned import check_digest, located
 
 Floats = NDArray[np.float32]
 
@@ -134,13 +133,8 @@ def minilm() -> MiniLM:
 
     Raises ``FileNotFoundError`` if the package is missing and ``ValueError`` if its file is not the pinned one.
     """
-    try:
-        folder = Path(str(metadata.distribution(PACKAGE).locate_file(FOLDER)))
-    except metadata.PackageNotFoundError:
-        raise FileNotFoundError(f"MiniLM comes from {PACKAGE}; {REMEDY}") from None
-    content = (folder / "model.safetensors").read_bytes()
-    if (found := hashlib.sha256(content).hexdigest()) != SHA256:
-        raise ValueError(f"{folder / 'model.safetensors'} has SHA-256 {found}, not the pinned {SHA256}; re-{REMEDY}")
-    vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
-    weights = {name: array for name, array in load(content).items() if array.dtype == np.float32}
+    path = located(PACKAGE, f"{FOLDER}/model.safetensors", absent=f"MiniLM comes from {PACKAGE}", remedy=REMEDY)
+    check_digest(path, SHA256, remedy=REMEDY)
+    vocabulary = path.with_name("vocab.txt").read_text(encoding="utf-8").split("\n")
+    weights = {name: array for name, array in load(path.read_bytes()).items() if array.dtype == np.float32}
     return MiniLM(weights, {word: number for number, word in enumerate(vocabulary) if word})

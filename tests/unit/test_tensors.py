@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 import gguf
 import numpy as np
 import onnx
@@ -227,7 +229,7 @@ def test_a_tensor_of_integers_is_refused():
         Tensor(name="w", values=np.zeros(2, np.int8), source="here")
 
 
-@pytest.mark.skipif(not list(installed.metadata.distributions(name=installed.PACKAGE)), reason=installed.REMEDY)
+@pytest.mark.skipif(not list(metadata.distributions(name=installed.PACKAGE)), reason=installed.REMEDY)
 def test_default_is_whisper():
     """The dimensions of Whisper tiny.en, arXiv 2212.04356 table 1: 4 + 4 layers of width 384; 51,864 tokens."""
     loaded = tensors.default()
