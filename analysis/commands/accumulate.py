@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from analysis.accumulation import Matrices, Measurement
-
-    Progress = Callable[[int, str], None]
+    from analysis.progress import Progress
 
 #: FP8 on an H100, fast and promoted, its mma.sync, a B200, and what they are to be compared with
 USUAL = (
@@ -49,15 +47,15 @@ def accumulate(
     assay accumulate --input gram --k 4096 --json
     """
     from analysis.accumulation import matrices
+    from analysis.progress import bar
 
     ks = _ks(k)
     names = [name.strip() for name in accumulators.split(",") if name.strip()]
     if not names:
         raise ValueError(f"--accumulators {accumulators!r} names none")
-    with _bar(len(names) * len(ks)) as advance:
-        advance(0, "making the operands")
+    with bar("making the operands") as progress:
         made = matrices(source, k=max(ks), rows=rows, columns=columns, seed=seed)
-        found = list(_measured(made, names, ks, fmt, advance))
+        found = list(_measured(made, names, ks, fmt, progress))
     table, files = _saved(found, out)
     (_print_json if as_json else _print)(table, made.description, files)
     raise typer.Exit(0 if (table["of_running"] <= 1).all() and (table["of_worst"] <= 1).all() else 1)
@@ -70,32 +68,18 @@ def _ks(text: str) -> list[int]:
     return sorted({int(part) for part in parts})
 
 
-def _measured(made: Matrices, names: list[str], ks: list[int], fmt: str, advance: Progress) -> Iterator[Measurement]:
+def _measured(made: Matrices, names: list[str], ks: list[int], fmt: str, progress: Progress) -> Iterator[Measurement]:
     import formats
     from analysis.accumulation import measure
 
+    done, total = 0, len(names) * len(ks)
     for name in names:
         accumulator = formats.accumulator(name)
         operands = made.quantised(accumulator, fmt)
         for k in ks:
-            advance(0, f"{name}, K = {k}")
+            progress(done, total, f"{name}, K = {k}")
             yield measure(operands.first(k), accumulator)
-            advance(1, name)
-
-
-@contextmanager
-def _bar(total: int) -> Generator[Progress]:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-
-        def advance(done: int, label: str) -> None:
-            bar.update(task, advance=done, description=escape(label))
-
-        yield advance
+            done += 1
 
 
 def _saved(found: list[Measurement], out: Path) -> tuple[Any, list[Path]]:

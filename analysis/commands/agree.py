@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,6 @@ import typer
 
 if TYPE_CHECKING:
     from analysis.agreement import Map
-    from analysis.progress import Progress
     from analysis.tensors import Tensor
 
 #: names of the default weights that are measured unless others are asked for: 1,769,472 numbers
@@ -50,10 +48,11 @@ def agree(
     assay agree --tensors model.safetensors --names '*mlp*' --json
     """
     from analysis.agreement import FORMATS, draw_map
+    from analysis.progress import bar
 
     chosen = FORMATS if formats is None else _split(formats)
     data = {**_weights(tensors, names), **_drawn(_split(distributions), size, seed)}
-    with _bar() as progress:
+    with bar() as progress:
         found = draw_map(data, formats=chosen, with_peers=peers, progress=progress)
     files = _saved(found, out)
     (_print_json if as_json else _print)(found, files)
@@ -89,21 +88,6 @@ def _drawn(names: list[str], size: int, seed: int) -> dict[str, Sequence[Tensor]
         for name in names
         if name != "none"
     }
-
-
-@contextmanager
-def _bar() -> Generator[Progress]:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("")
-
-        def heard(done: int, total: int, label: str) -> None:
-            bar.update(task, completed=done, total=total, description=escape(label))
-
-        yield heard
 
 
 def _saved(found: Map, out: Path) -> list[Path]:

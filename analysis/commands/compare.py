@@ -122,16 +122,12 @@ def _matching(tensors: list[Tensor], names: str | None) -> list[Tensor]:
 
 @contextmanager
 def _progress() -> Generator[Progress]:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import Progress as Bar
+    from analysis.progress import bar
 
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=None)
+    with bar("reading") as hear:
 
         def report(done: int, total: int, label: str) -> None:
-            what = "writing" if done == total else label
-            bar.update(task, completed=done, total=total, description=escape(f"{what:32}"))
+            hear(done, total, f"{'writing' if done == total else label:32}")
 
         yield report
 

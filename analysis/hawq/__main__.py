@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from analysis.hawq.making import TUNED, make_float, make_table, make_tuned
 from analysis.networks.digits import Digits, digits
 from analysis.networks.digits_resnet import trained
 from analysis.networks.float_run import run_float
-from analysis.progress import Progress
+from analysis.progress import Progress, bar
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -23,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if parser.parse_args(arguments).train:
         _train()
     data = digits()
-    with _bar("digits") as heard:
+    with bar("digits") as heard:
         results = measure(data, progress=heard)
     print("\n".join(_lines(data, results)))
 
@@ -71,30 +70,16 @@ def _lines(data: Digits, results: Sequence[Result]) -> list[str]:
 
 
 def _train() -> None:
-    def bar(what: str) -> Progress:
+    def shown(what: str) -> Progress:
         def heard(done: int, total: int, label: str) -> None:
             print(f"\r{what}: {label} {done}/{total}   ", end="" if done < total else "\n", flush=True)
 
         return heard
 
-    make_float(bar)
-    make_table(bar)
+    make_float(shown)
+    make_table(shown)
     for name in TUNED:
-        make_tuned(name, bar)
-
-
-@contextmanager
-def _bar(what: str) -> Generator[Progress]:
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(what)
-
-        def heard(done: int, total: int, label: str) -> None:
-            shown.update(task, completed=done, total=total, description=label)
-
-        yield heard
+        make_tuned(name, shown)
 
 
 if __name__ == "__main__":

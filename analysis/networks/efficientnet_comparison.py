@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import Progress as Bar
 
 from analysis.networks.calibration import calibrate
 from analysis.networks.efficientnet_lite0 import efficientnet_lite0
@@ -20,7 +17,7 @@ from analysis.networks.float_run import run_float
 from analysis.networks.pictures import EVALUATED, HELD_OUT, Picture, pictures
 from analysis.networks.quantised import quantise
 from analysis.networks.schemes import Scheme, scheme, scheme_names
-from analysis.progress import Progress, silent
+from analysis.progress import Progress, bar, silent
 from reference.integer.network import Network
 from reference.integer.run import dequantise, quantise_input, run
 
@@ -119,21 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pictures", type=int, default=len(EVALUATED), help="only so many (default: all, %(default)s)")
     chosen = parser.parse_args(arguments)
     by = scheme(chosen.scheme, rule=chosen.rule, addition=chosen.addition)
-    with _bar() as progress:
+    with bar("reading") as progress:
         network = integer_efficientnet(by, progress=progress)
         compared = compare_efficientnet(network, EVALUATED[: chosen.pictures], progress=progress)
     print(
         f"{by.name}, {by.rule}, sums by {by.addition}, calibrated on {len(HELD_OUT)} other pictures\n{compared.text()}"
     )
-
-
-@contextmanager
-def _bar() -> Generator[Progress]:
-    """A bar on a terminal, whose description is what is at work."""
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-
-        def hear(done: int, total: int, label: str) -> None:
-            bar.update(task, completed=done, total=total, description=label)
-
-        yield hear
