@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
+from analysis.networks.digits import loaded
 from reference.integer.training import BlockTensor, permutation, quantise_input
 
 HELD_OUT = 450
@@ -36,9 +35,9 @@ def digits() -> Digits:
     >>> made.train_x.q.shape, made.held_out_x.q.shape, made.train_x.exponent, int(made.train_x.q.max())
     ((1347, 64), (450, 64), -3, 127)
     """
-    bunch = cast(Any, load_digits())
-    x = quantise_input(bunch.data)
+    pixels, labels = loaded()
+    x = quantise_input(pixels)
     order = permutation(SPLIT_SEED, 0, len(x.q))
     held, rest = order[:HELD_OUT], order[HELD_OUT:]
-    y = np.asarray(bunch.target, np.int32)
+    y = labels.astype(np.int32)
     return Digits(BlockTensor(x.q[rest], x.exponent), y[rest], BlockTensor(x.q[held], x.exponent), y[held])

@@ -38,7 +38,7 @@ def digits() -> Digits:
     >>> found.train_x.shape, found.held_out_x.shape, np.bincount(found.held_out_y).tolist()
     ((1347, 8, 8, 1), (450, 8, 8, 1), [45, 45, 45, 45, 45, 45, 45, 45, 45, 45])
     """
-    pixels, labels = _loaded()
+    pixels, labels = loaded()
     rng = np.random.default_rng(0)
     held_out = np.zeros(len(labels), bool)
     for digit in range(10):
@@ -48,7 +48,11 @@ def digits() -> Digits:
     return Digits(train_x=x[~held_out], train_y=y[~held_out], held_out_x=x[held_out], held_out_y=y[held_out])
 
 
-def _loaded() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def loaded() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The 1797 pictures as rows of 64 pixels, 0 to 16, and their classes, in the order of scikit-learn.
+
+    Raises ``ValueError`` where the installed scikit-learn has other pictures.
+    """
     from sklearn.datasets import load_digits  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
     found: Any = load_digits()  # pyright: ignore[reportUnknownVariableType]
