@@ -19,9 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from targets import Result, conclude, parser
+from targets import Result, conclude, heard, parser, show
 from timing import Run, side_by_side
 
 from kernels_ref.blocks import dequantize_blocks, quantize_blocks
@@ -41,11 +39,8 @@ Peer = tuple[str, Callable[[Any], Any], Callable[[Any], Any]]
 
 def main() -> int:
     options = parser(__doc__, seconds=8.0).parse_args()
-    results: list[Result] = []
-    for result in measurements(options.seconds):
-        results.append(result)
-        print(f"{result.what:44} {result.ratio:8.2f} of {result.against}", file=sys.stderr, flush=True)
-    show(results)
+    results = list(heard(measurements(options.seconds)))
+    show(results, "block formats on this CPU")
     return conclude(results, options, {"size": SIZE})
 
 
@@ -148,13 +143,6 @@ def bitsandbytes_nf4(host: np.ndarray) -> Peer:
         lambda _: functional.quantize_4bit(x, blocksize=64, quant_type="nf4"),
         lambda made: functional.dequantize_4bit(*made, quant_type="nf4"),
     )
-
-
-def show(results: list[Result]) -> None:
-    table = Table("what", "ratio", "target", "against", title="block formats on this CPU")
-    for r in results:
-        table.add_row(r.what, f"{r.ratio:.2f}", f"{r.target:g}", r.against, style="" if r.reached else "bold red")
-    Console().print(table)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,7 @@ import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from targets import Result, conclude, parser
+from targets import Result, conclude, heard, parser, show
 from timing import side_by_side
 
 import formats
@@ -41,11 +39,8 @@ RNE: dict[str, Any] = {"rounding": "nearest_ties_to_even", "saturation": "sat_fi
 def main() -> int:
     options = arguments()
     names = QUICK if options.quick else tuple(n for n in formats.names() if formats.get(n).bits <= 8)
-    results: list[Result] = []
-    for result in measurements(names, options):
-        results.append(result)
-        print(f"{result.what:58} {result.ratio:7.2f} of {result.against}", file=sys.stderr, flush=True)
-    show(results)
+    results = list(heard(measurements(names, options)))
+    show(results, "speed on this CPU")
     return conclude(results, options, {"quick": options.quick})
 
 
@@ -166,14 +161,6 @@ def done(array: jax.Array) -> jax.Array:
 def narrow_float(name: str) -> type | None:
     """ml_dtypes' scalar type for an FP8, FP6 or FP4 format, if it has one."""
     return getattr(ml_dtypes, name, None) if name.startswith("float") and formats.get(name).bits <= 8 else None
-
-
-def show(results: list[Result]) -> None:
-    table = Table("what", "ratio", "target", "against", title="speed on this CPU")
-    for r in results:
-        style = "" if r.reached else "bold red"
-        table.add_row(r.what, f"{r.ratio:.2f}", f"{r.target:g}", r.against, style=style)
-    Console().print(table)
 
 
 if __name__ == "__main__":

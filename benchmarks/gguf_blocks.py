@@ -10,15 +10,12 @@ target.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 
 import gguf
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from targets import Result, conclude, parser
+from targets import Result, conclude, heard, parser, show
 from timing import Run, side_by_side
 
 from analysis import tensors
@@ -33,11 +30,8 @@ WHOLE_FILE, EACH_TYPE = 3, 1
 
 def main() -> int:
     options = parser(__doc__, seconds=3.0).parse_args()
-    results: list[Result] = []
-    for result in measurements(options.seconds):
-        results.append(result)
-        print(f"{result.what:40} {result.ratio:7.2f} of {result.against}", file=sys.stderr, flush=True)
-    show(results)
+    results = list(heard(measurements(options.seconds)))
+    show(results, "speed on this CPU")
     return conclude(results, options, {})
 
 
@@ -91,14 +85,6 @@ def elapsed(run: Run) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
-
-
-def show(results: list[Result]) -> None:
-    table = Table("what", "ratio", "target", "against", title="speed on this CPU")
-    for r in results:
-        target = f"{r.target:g}" if r.target else ""
-        table.add_row(r.what, f"{r.ratio:.2f}", target, r.against, style="" if r.reached else "bold red")
-    Console().print(table)
 
 
 if __name__ == "__main__":

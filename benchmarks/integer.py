@@ -12,7 +12,6 @@ Runtime turns them to NCHW within the model. ``--strict`` makes the exit status 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,9 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import onnxruntime
-from rich.console import Console
-from rich.table import Table
-from targets import Result, conclude, parser
+from targets import Result, conclude, heard, parser, show
 from timing import side_by_side
 
 from analysis.export.float_onnx import to_float_onnx
@@ -47,16 +44,15 @@ SCHEMES = ("tflite_int8", "hawq_v3")
 
 def main() -> int:
     options = parser(__doc__, seconds=10.0).parse_args()
-    results: list[Result] = []
     counted: dict[str, Any] = {}
-    for result, network in measurements(options):
-        results.append(result)
-        counted[result.what] = contents(network)
-        print(f"{result.what:44} {result.ratio:6.2f} of {result.against}", file=sys.stderr, flush=True)
-    table = Table("what", "ratio", "target", "against", title="integer-only networks on this CPU")
-    for r in results:
-        table.add_row(r.what, f"{r.ratio:.2f}", f"{r.target:g}", r.against, style="" if r.reached else "bold red")
-    Console().print(table)
+
+    def counting() -> Iterator[Result]:
+        for result, network in measurements(options):
+            counted[result.what] = contents(network)
+            yield result
+
+    results = list(heard(counting()))
+    show(results, "integer-only networks on this CPU")
     return conclude(results, options, {"audit": counted})
 
 

@@ -11,15 +11,12 @@ number of its turns divides well. ``--strict`` makes the exit status 1 if a rati
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from targets import Result, conclude, parser
+from targets import Result, conclude, heard, parser, show
 from timing import side_by_side
 
 import formats
@@ -33,14 +30,8 @@ TARGET = 0.4
 
 def main() -> int:
     options = parser(__doc__, seconds=3.0).parse_args()
-    results: list[Result] = []
-    for result in measurements(options):
-        results.append(result)
-        print(f"{result.what:40} {result.ratio:6.2f} of {result.against}", file=sys.stderr, flush=True)
-    table = Table("what", "ratio", "target", "against", title="packing on this CPU")
-    for r in results:
-        table.add_row(r.what, f"{r.ratio:.2f}", f"{r.target:g}", r.against, style="" if r.reached else "bold red")
-    Console().print(table)
+    results = list(heard(measurements(options)))
+    show(results, "packing on this CPU")
     return conclude(results, options, {})
 
 

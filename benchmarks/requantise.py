@@ -12,15 +12,12 @@ I-BERT's models take the long way. ``--strict`` makes the exit status 1 if a rat
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from targets import Result, conclude, parser
+from targets import Result, conclude, heard, parser, show
 from timing import side_by_side
 
 from formats.integer_only.requantisers import requantisers
@@ -37,14 +34,8 @@ AGAINST = "XLA int32 -> int8"
 
 def main() -> int:
     options = parser(__doc__, seconds=2.0).parse_args()
-    results: list[Result] = []
-    for result in measurements(options):
-        results.append(result)
-        print(f"{result.what:44} {result.ratio:6.2f} of {result.against}", file=sys.stderr, flush=True)
-    table = Table("what", "ratio", "target", "against", title="requantisation on this CPU")
-    for r in results:
-        table.add_row(r.what, f"{r.ratio:.2f}", f"{r.target:g}", r.against, style="" if r.reached else "bold red")
-    Console().print(table)
+    results = list(heard(measurements(options)))
+    show(results, "requantisation on this CPU")
     return conclude(results, options, {})
 
 
