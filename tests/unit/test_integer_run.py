@@ -1,15 +1,14 @@
-"""Integer-only networks in NumPy: worked examples, bounds that are attained, and networks that are refused."""
+"""Integer-only networks in NumPy: worked examples, and bounds that are attained."""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import fields, replace
-from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import pytest
 from integer_cases import every_node, integers
+from integer_lines import ONE, features, line, linear
 
 import formats
 from formats import IntSpec
@@ -22,41 +21,18 @@ from reference.integer.network import (
     Add,
     Affine,
     Clamp,
-    Concatenate,
-    Convolution,
     Flatten,
     Input,
-    Linear,
     Network,
     Node,
     Pool,
     Requantise,
     Table,
 )
-from reference.integer.run import accumulator, dequantise, quantise_input, run, trace
+from reference.integer.run import run, trace
 from reference.integer.shapes import shapes
 
 INT8, INT4, UINT8, UINT4 = map(formats.get, ("int8", "int4", "uint8", "uint4"))
-ONE = Affine(format=INT8, scale=1.0)
-
-
-def line(*nodes: Node) -> Network:
-    return Network(name="line", nodes=nodes)
-
-
-def linear(weight: Any, *, out: Affine = ONE, **options: Any) -> Linear:
-    array = np.array(weight, np.int8)
-    standard: dict[str, Any] = {
-        "weight_scale": (1.0,),
-        "bias": np.zeros(len(array), np.int32),
-        "weight_format": INT8,
-        "rule": "tvm_tonearest",
-    }
-    return Linear(name="y", inputs=("x",), out=out, weight=array, **standard | options)
-
-
-def features(size: int, out: Affine = ONE) -> Input:
-    return Input(name="x", out=out, shape=(size,))
 
 
 # Worked examples ------------------------------------------------------------------------------------------------------
@@ -231,193 +207,7 @@ def test_the_difference_to_a_zero_point_that_leaves_int32_is_refused() -> None:
         check(line(x, other))
 
 
-# Refusals -------------------------------------------------------------------------------------------------------------
-
-PICTURE = Input(name="x", out=ONE, shape=(4, 5, 6))
-
-
-def conv(shape: tuple[int, ...] = (4, 3, 3, 6), **options: Any) -> Convolution:
-    standard: dict[str, Any] = {
-        "weight_scale": (0.01,),
-        "bias": np.zeros(shape[0], np.int32),
-        "weight_format": INT8,
-        "rule": "tvm_upward",
-    }
-    weight = np.ones(shape, np.int8)
-    return Convolution(name="y", inputs=("x",), out=ONE, **{"weight": weight} | standard | options)
-
-
-def pooled(**options: Any) -> Pool:
-    return Pool(name="y", inputs=("x",), out=ONE, **{"kind": "max", "window": (2, 2)} | options)
-
-
-def table(size: int, **options: Any) -> Table:
-    return Table(name="y", inputs=("x",), out=ONE, **{"table": (0,) * size} | options)
-
-
-HALF = Affine(format=INT8, scale=0.5)
-NARROW = IntSpec(name="int8_narrow", bits=8, minimum=-127, maximum=127, source="a test")
-REFUSED = {
-    "channels": ((PICTURE, conv((4, 3, 3, 5))), ValueError, r"has 5 channels; 6 / 1 come in"),
-    "groups": ((PICTURE, conv((4, 3, 3, 2), groups=4)), ValueError, "groups=4 must divide 6 channels in and 4 out"),
-    "no groups": ((PICTURE, conv(groups=0)), ValueError, "groups=0 must divide"),
-    "axes of a weight": ((PICTURE, conv((4, 3, 6))), ValueError, r"weight of shape \(4, 3, 6\) must be \(out, height"),
-    "window": ((PICTURE, conv((4, 5, 3, 6))), ValueError, r"a picture of \(4, 5\), padded, has no window of \(5, 3\)"),
-    "strides": ((PICTURE, conv(strides=(0, 1))), ValueError, r"strides=\(0, 1\) must be positive"),
-    "padding": ((PICTURE, conv(padding=((0, -1), (0, 0)))), ValueError, "not negative"),
-    "weight out of its format": (
-        (PICTURE, conv(weight=np.full((4, 3, 3, 6), 8, np.int8), weight_format=INT4)),
-        ValueError,
-        "node 'y': weight 8 is no integer of int4, -8 to 7",
-    ),
-    "type of a weight": ((PICTURE, conv(weight=np.ones((4, 3, 3, 6)))), TypeError, "weight of float64"),
-    "type of a bias": ((PICTURE, conv(bias=np.zeros(4))), ValueError, "bias of float64 and shape"),
-    "length of a bias": ((PICTURE, conv(bias=np.zeros(3, np.int32))), ValueError, r"int32 of shape \(4,\) is accepted"),
-    "weight scales": ((PICTURE, conv(weight_scale=(1.0, 2.0))), ValueError, "2 weight scales; 1 or 4 are accepted"),
-    "a weight scale": ((PICTURE, conv(weight_scale=(-1.0,))), ValueError, "node 'y': scales"),
-    "a rule": ((PICTURE, conv(rule="nearest")), KeyError, "node 'y': unknown requantiser 'nearest'"),
-    "a ratio": ((PICTURE, conv(weight_scale=(4.0,), rule="qnnpack")), ValueError, "node 'y': ratio=4"),
-    "a clamp": ((PICTURE, conv(clamp=(0, 200))), ValueError, r"node 'y': clamp=\(0, 200\) must be low <= high"),
-    "a flat picture": ((features(6), conv()), ValueError, r"input of shape \(6,\) must be \(height, width, channels\)"),
-    "features": ((features(6), linear([[1] * 5])), ValueError, r"\(1, 5\), \(out, in\), does not take \(6,\)"),
-    "a picture to a layer": ((PICTURE, linear([[1] * 6])), ValueError, r"does not take \(4, 5, 6\)"),
-    "a pool's quantisation": ((PICTURE, replace(pooled(), out=HALF)), ValueError, "a Pool keeps the quantisation"),
-    "a kind": ((PICTURE, pooled(kind="mean")), ValueError, "kind='mean' is unknown; known: max, average_half_away"),
-    "a pool's padding": (
-        (PICTURE, pooled(padding=((2, 0), (0, 0)))),
-        ValueError,
-        r"padding=\(\(2, 0\), \(0, 0\)\) must be less than the window \(2, 2\)",
-    ),
-    "strides of the whole": ((PICTURE, pooled(window=None, strides=(2, 2))), ValueError, "mean nothing for the whole"),
-    "a window of nothing": ((PICTURE, pooled(window=(0, 2))), ValueError, "node 'y': "),
-    "window of hundredths": (
-        (Input(name="x", out=ONE, shape=(10, 10, 1)), pooled(kind="average_hawq_v3", window=None)),
-        ValueError,
-        "a window of 100 pixels; average_hawq_v3 takes at most 99",
-    ),
-    "length of a table": ((PICTURE, table(255)), ValueError, "a table of 255 entries; int8 needs 256"),
-    "entries of a table": ((PICTURE, table(256, table=(300,) * 256)), ValueError, "table entry 300 is no integer"),
-    "format of a table": (
-        (Input(name="x", out=Affine(format=INT16, scale=1.0), shape=(2,)), table(256)),
-        ValueError,
-        "at most 8 bits that uses every code, not int16",
-    ),
-    "codes of a table": (
-        (Input(name="x", out=Affine(format=NARROW, scale=1.0), shape=(2,)), table(255)),
-        ValueError,
-        "uses every code, not int8_narrow",
-    ),
-    "ends of a clamp": (
-        (PICTURE, Clamp(name="y", inputs=("x",), out=ONE, low=5, high=4)),
-        ValueError,
-        r"clamp=\(5, 4\) must be low <= high within int8",
-    ),
-    "a clamp's quantisation": (
-        (PICTURE, Clamp(name="y", inputs=("x",), out=HALF, low=0, high=4)),
-        ValueError,
-        "a Clamp keeps the quantisation of its input",
-    ),
-    "a flattening's": ((PICTURE, Flatten(name="y", inputs=("x",), out=HALF)), ValueError, "a Flatten keeps"),
-    "terms of a sum": (
-        (PICTURE, pooled(), Add(name="z", inputs=("x", "y"), out=ONE, rule="tflite")),
-        ValueError,
-        r"inputs of shapes \[\(4, 5, 6\), \(3, 4, 6\)\] must have one shape",
-    ),
-    "rule of a sum": (
-        (PICTURE, Add(name="z", inputs=("x", "x"), out=ONE, rule="ruy")),
-        KeyError,
-        "node 'z': unknown addition rule 'ruy'",
-    ),
-    "one term": ((PICTURE, Add(name="z", inputs=("x",), out=ONE, rule="tflite")), ValueError, "1 inputs; a Add takes"),
-    "parts": (
-        (PICTURE, pooled(), Concatenate(name="z", inputs=("x", "y"), out=ONE, rule="ruy")),
-        ValueError,
-        "differ before the last axis",
-    ),
-    "no parts": ((PICTURE, Concatenate(name="z", inputs=(), out=ONE, rule="ruy")), ValueError, "0 inputs"),
-    "two inputs": ((PICTURE, replace(PICTURE, name="y")), ValueError, "network 'line' has 2 inputs; one is accepted"),
-    "an input of an input": ((PICTURE, Input(name="y", inputs=("x",), out=ONE, shape=(1,))), ValueError, "1 inputs; a"),
-    "shape of an input": ((Input(name="x", out=ONE, shape=(2, 2)),), ValueError, r"shape=\(2, 2\) must be"),
-    "a kind of node": ((PICTURE, Node(name="y", inputs=("x",), out=ONE)), TypeError, "node 'y': a Node is no node"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_networks_that_do_not_fit_are_refused(name: str) -> None:
-    nodes, error, message = REFUSED[name]
-    with pytest.raises(error, match=message):
-        check(line(*nodes))
-
-
-def test_input_that_does_not_fit_is_refused() -> None:
-    network = line(features(2, Affine(format=UINT4, scale=1.0)))
-    assert run(network, [[0, 15]]).tolist() == [[0, 15]]
-    with pytest.raises(ValueError, match=r"input 'x' is 16 at \[0, 1\]; uint4 has 0 to 15"):
-        run(network, [[0, 16]])
-    with pytest.raises(TypeError, match="input 'x' has dtype float64; integers of uint4 are accepted"):
-        run(network, [[0.0, 1.0]])
-    for shape in ((2,), (1, 3), (1, 2, 1), ()):
-        with pytest.raises(ValueError, match=r"input 'x' has shape .*; \(batch, 2\) is accepted"):
-            run(network, np.zeros(shape, np.uint8))
-    with pytest.raises(TypeError, match="node 'x' is a Input; convolutions and linear layers accumulate"):
-        accumulator([[1]], ONE, features(1))  # pyright: ignore[reportArgumentType]
-
-
 def test_shapes_of_every_kind_of_node() -> None:
     found = shapes(every_node(0))
     assert (found["stem"], found["mean"], found["joined"]) == ((4, 4, 20), (4, 4, 12), (4, 4, 44))
     assert (found["all"], found["flat"], found["logits"]) == ((44,), (704,), (10,))
-
-
-# Numbers to integers and back -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("zero", "wanted"), [(0, [0, 2, 2, 0, -2, 127, -128]), (1, [1, 3, 3, 1, -1, 127, -128])])
-def test_onnx_vectors_of_quantisation(zero: int, wanted: list[int]) -> None:
-    affine = Affine(format=INT8, scale=1.0, zero_point=zero)
-    assert quantise_input([0.5, 1.5, 2.5, -0.5, -1.5, 300.0, -300.0], affine).tolist() == wanted
-
-
-@pytest.mark.parametrize("fmt", [INT8, UINT4, INT16], ids=lambda fmt: fmt.name)
-def test_quotients_are_rounded_once(fmt: IntSpec) -> None:
-    rng = np.random.default_rng(9)
-    for scale in (0.1, 1 / 3, 0.037, 2.0**-7, 3e-310, 1e300):
-        affine = Affine(format=fmt, scale=scale, zero_point=fmt.maximum // 3)
-        ties = (rng.integers(fmt.minimum, fmt.maximum + 1, 60) + 0.5) * scale
-        near = np.concatenate(
-            [ties, np.nextafter(ties, np.inf), np.nextafter(ties, -np.inf), rng.normal(size=20) * scale]
-        )
-        x = np.concatenate([near, [0.0, -0.0, 1e308, -1e308, 5e-324]])
-        assert quantise_input(x, affine).tolist() == [judge.quantise_input(v, affine) for v in x.tolist()]
-
-
-def test_a_quotient_in_binary64_is_rounded_twice_somewhere() -> None:
-    affine = Affine(format=INT8, scale=0.1 / 3)
-    x = next(
-        v
-        for k in range(1, 100)
-        for v in np.nextafter((k + 0.5) * affine.scale, [-np.inf, np.inf]).tolist()
-        if round(v / affine.scale) != round(Fraction(v) / Fraction(affine.scale))
-    )
-    assert quantise_input(x, affine).item() == judge.quantise_input(x, affine) != round(x / affine.scale)
-
-
-def test_numbers_of_every_accepted_type() -> None:
-    affine = Affine(format=UINT8, scale=0.5, zero_point=7)
-    for dtype in (np.float16, np.float32, np.float64, np.uint8, np.int8, np.int32, np.uint32):
-        assert quantise_input(np.array([0, 3, 100], dtype), affine).tolist() == [7, 13, 207]
-    assert quantise_input([], affine).shape == (0,)
-    assert quantise_input(3, affine).item() == 13
-    with pytest.raises(TypeError, match="x has dtype int64; accepted: float16, float32"):
-        quantise_input(np.array([1]), affine)
-    with pytest.raises(ValueError, match=r"x is nan at \[1\]; finite numbers are accepted"):
-        quantise_input([1.0, float("nan")], affine)
-
-
-def test_integers_come_back_as_numbers() -> None:
-    affine = Affine(format=INT8, scale=0.1, zero_point=-3)
-    q = np.arange(-128, 128)
-    assert dequantise(q, affine).tolist() == [affine.value(v) for v in q.tolist()]
-    assert (quantise_input(dequantise(q, affine), affine) == q).all()
-    with pytest.raises(ValueError, match=r"q is 128 at \[0\]; int8 has -128 to 127"):
-        dequantise([128], affine)
