@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats.dyadic import DyadicPair
-from formats.integer_only.additions import addition_rule
+from formats.integer_only.additions import AdditionForm, addition_rule
 from formats.integer_only.requantisers import requantiser
 from formats.results import INT32
 from kernels_ref.integer.audit import audit
@@ -164,5 +164,6 @@ def _of_addition(node: Add, sources: Sequence[Affine]) -> tuple[DyadicPair, ...]
     first, second = sources
     bits = max(first.format.bits, second.format.bits)
     ratios = rule.ratios(first.scale, second.scale, node.out.scale, bits=bits)
-    pairs = [rule.requantiser.multiplier(ratio) for ratio in ratios if ratio != 1.0]
+    used = ratios if rule.form is AdditionForm.COMMON else ratios[:2]
+    pairs = [rule.requantiser.multiplier(ratio) for ratio in used]
     return tuple(pair for pair in pairs if isinstance(pair, DyadicPair))

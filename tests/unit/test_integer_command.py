@@ -45,6 +45,13 @@ def test_relu_is_no_saturation(digits):
     assert stem.saturated <= stem.results // 100
 
 
+def test_an_addition_has_a_multiplier_for_each_term(digits):
+    """Three over a common scale; two where each term goes to the output's scale, of 1 as well."""
+    assert [len(layer.multipliers) for layer in digits[2] if layer.kind == "add"] == [3, 3, 3]
+    layers = report(*prepared("digits", scheme("hawq_v3"), 2))
+    assert [len(layer.multipliers) for layer in layers if layer.kind == "add"] == [2, 2, 2]
+
+
 def test_the_table():
     found = called("digits", "--pictures", "4")
     assert found.exit_code == 0
