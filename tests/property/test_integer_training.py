@@ -107,7 +107,7 @@ def test_signs(plus, minus, exponent, target):
     assert (sign == 0) == (judge.likelihood(t[0], target) == judge.likelihood(t[1], target))
     rough = [judge.rough_loss(side, target) for side in t]
     for side, loss in zip(t, rough, strict=True):
-        assert 2.0**loss <= judge.likelihood(side, target) < judge.Fraction(2) ** (loss + 4)
+        assert judge.Fraction(2) ** loss <= judge.likelihood(side, target) < judge.Fraction(2) ** (loss + 4)
     if abs(rough[0] - rough[1]) >= 4:
         assert sign == math.copysign(1, rough[0] - rough[1])
 
