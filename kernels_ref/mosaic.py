@@ -7,7 +7,6 @@ stores the codes.
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +20,7 @@ from jax.typing import ArrayLike
 
 from formats import Format, NanRule, Rounding, Saturation
 from kernels_ref.codec import as_jax
+from kernels_ref.pallas import interpreter, pallas
 from reference.array import codec
 from reference.array.conversion import Conversion, conversion, needs_nan_rule
 from reference.codec import check_random_bits
@@ -114,7 +114,7 @@ def kernel(request: Conversion, size: int, *, interpret: bool = False) -> Any:
 
     It maps ``x`` (and uint32 random bits, if the rounding is stochastic) to uint8 codes.
     """
-    plgpu, pl = _pallas()
+    plgpu, pl = pallas()
 
     def body(*refs: Any) -> None:
         block = pl.ds(lax.axis_index("cta") * PER_CTA, PER_CTA)
@@ -127,16 +127,5 @@ def kernel(request: Conversion, size: int, *, interpret: bool = False) -> Any:
         out_type=jax.ShapeDtypeStruct((size,), jnp.uint8),
         grid=(size // PER_CTA,),
         grid_names=("cta",),
-        interpret=plgpu.InterpretGPUParams() if interpret else None,
+        interpret=interpreter(interpret),
     )
-
-
-def _pallas() -> tuple[Any, Any]:
-    """The two Pallas modules; ``ImportError`` that says what is needed where jax is too old for them."""
-    if jax.__version_info__ < (0, 11, 2):
-        raise ImportError(
-            f"kernels_ref.mosaic needs jax >= 0.11.2, which needs Python >= 3.12; this is jax {jax.__version__}."
-            " On a GPU machine: pip install 'jax[cuda13]>=0.11.2'"
-        )
-    plgpu, pallas = (importlib.import_module(f"jax.experimental.{name}") for name in ("pallas.mosaic_gpu", "pallas"))
-    return plgpu, pallas

@@ -13,11 +13,11 @@ import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
-from kernels_ref.mosaic import _pallas  # pyright: ignore[reportPrivateUsage]
 from kernels_ref.mosaic_matmul import layout
 from kernels_ref.mosaic_matmul.mlir_lanes import MlirLanes
 from kernels_ref.mosaic_matmul.numpy_lanes import NumpyLanes
 from kernels_ref.mosaic_matmul.step import Weights, step
+from kernels_ref.pallas import pallas
 
 WORDS = layout.ROWS * layout.COLUMNS
 
@@ -37,7 +37,7 @@ def kernel(rows: int, columns: int, steps: int, weights: Weights, variant: Varia
 
     It maps the words of ``a`` and ``b`` and the tiles of C, as `operands` lays them out, to the tiles of results.
     """
-    plgpu, _ = _pallas()
+    plgpu, _ = pallas()
     own = plgpu.Layout.WG_STRIDED((WORDS,), vec_size=4)
 
     def body(a: Any, b: Any, c: Any, out: Any) -> None:

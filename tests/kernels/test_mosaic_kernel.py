@@ -81,7 +81,7 @@ def test_under_jit_with_traced_random_bits():
 
 @pytest.mark.skipif(not OLD, reason="this jax has Mosaic GPU kernels")
 def test_an_old_jax_is_told_what_is_needed():
-    with pytest.raises(ImportError, match=r"needs jax >= 0\.11\.2, which needs Python >= 3\.12; this is jax"):
+    with pytest.raises(ImportError, match=r"need jax >= 0\.11\.2, which needs Python >= 3\.12; this is jax"):
         mosaic.encode(np.ones(3, np.float32), "float8_e4m3fn", **RNE, interpret=True)
 
 

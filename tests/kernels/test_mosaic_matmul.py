@@ -135,7 +135,7 @@ class TestRefusals:
     @pytest.mark.skipif(not OLD, reason="this jax has Mosaic GPU kernels")
     def test_an_old_jax_is_told_what_is_needed(self):
         a = np.zeros((64, 32), np.uint8)
-        with pytest.raises(ImportError, match=r"needs jax >= 0\.11\.2"):
+        with pytest.raises(ImportError, match=r"need jax >= 0\.11\.2"):
             matmul(a, a.T, accumulator=name_of(("e4m3", "e4m3")))
 
 
