@@ -11,6 +11,7 @@ from kernels_ref.block_binary32 import MAGNITUDE
 from reference.array import block_grid
 
 _FEW = 32  # neighbours that XLA for CPUs reduces at the speed of memory
+_LAST = 4  # a true reduction at the end keeps XLA from repeating the whole for each of its uses
 
 
 def blocked(x: Array, block: Sequence[int]) -> Array:
@@ -45,12 +46,17 @@ def expand(numbers: Array, block: Sequence[int]) -> Array:
 def largest_magnitude(bits: Array, block: Sequence[int]) -> Array:
     """The largest magnitude pattern (int32) in each block of `blocked` patterns, NaNs above all."""
     magnitude = bits & MAGNITUDE
-    if block[-1] > _FEW and block[-1] % _FEW == 0:
-        magnitude = _alone(magnitude.reshape(*magnitude.shape[:-1], -1, _FEW).max(-1))
     outer = bits.ndim - 2 * len(block)
     for axis in reversed(range(outer + 1, bits.ndim, 2)):
-        magnitude = _alone(magnitude.max(axis))
+        magnitude = _alone(_greatest(magnitude, axis))
     return magnitude
+
+
+def _greatest(x: Array, axis: int) -> Array:
+    """The maximum over an axis: first of halves, which XLA for CPUs compares as vectors."""
+    while x.shape[axis] > _LAST and x.shape[axis] % 2 == 0:
+        x = jnp.maximum(*jnp.split(x, 2, axis))
+    return x.max(axis)
 
 
 def any_of(flags: Array) -> Array:
