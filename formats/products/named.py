@@ -46,7 +46,7 @@ def _int8(name: str, w: str, source: str, **terms: Any) -> ScaledProduct:
 _G128: dict[str, Any] = {"group": 128, "group_scale": "bfloat16"}
 _ROW: dict[str, Any] = {"epilogue": (Factor.WEIGHT_SCALE,)}
 _TOKEN: dict[str, Any] = {"epilogue": (Factor.TOKEN_SCALE,)}
-_MINUS: dict[str, Any] = {"weight": Weight.MINUS_ZERO_POINT}
+_MINUS: dict[str, Any] = {"weight": Weight.MINUS_ZERO_POINT, "zero_point": "uint4"}
 _MX: dict[str, Any] = {"group": 32, "group_scale": "float8_e8m0fnu", "chain": 32}
 _NV: dict[str, Any] = {"group": 16, "group_scale": "float8_e4m3fn"}
 

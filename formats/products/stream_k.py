@@ -23,6 +23,11 @@ class StreamK:
     depth: int = 256
     blocks: int = 132
 
+    def __post_init__(self) -> None:
+        for name, number in (("rows", self.rows), ("depth", self.depth), ("blocks", self.blocks)):
+            if number < 1:
+                raise ValueError(f"StreamK: {name}={number} must be at least 1")
+
     def run(self, n: int, k: int) -> int:
         """Units of each thread block; the last ones may have fewer."""
         return math.ceil(math.ceil(n / self.rows) * math.ceil(k / self.depth) / self.blocks)
