@@ -1,4 +1,4 @@
-"""Shared set-up: hypothesis profiles, the CI rotation, one CPU backend for JAX."""
+"""Shared set-up: hypothesis profiles, the CI rotation and its sample of tests, one CPU backend for JAX."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import hypothesis
 import pytest
 from rotation import INDEX, WHOLE
+from sampling import PARTS, header, sample
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
@@ -16,5 +17,13 @@ hypothesis.settings.register_profile("nightly", max_examples=5000, deadline=None
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    return "assay rotation: whole" if WHOLE else f"assay rotation: {INDEX} (ASSAY_ROTATION={INDEX} repeats it)"
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    today = "assay rotation: whole" if WHOLE else f"assay rotation: {INDEX} (ASSAY_ROTATION={INDEX} repeats it)"
+    return [today, header()]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    due = sample(items, PARTS, INDEX)
+    if len(due) < len(items):
+        config.hook.pytest_deselected(items=list(set(items) - set(due)))
+        items[:] = due

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 _T = TypeVar("_T")
-_CHOICE = os.environ.get("ASSAY_ROTATION", "")
+# kept in the environment: workers that start after midnight have the day of their run
+_CHOICE = os.environ["ASSAY_ROTATION"] = os.environ.get("ASSAY_ROTATION") or str(int(time.time() // 86400))
 WHOLE = _CHOICE == "whole"
-INDEX = 0 if WHOLE else int(_CHOICE or time.time() // 86400)
+INDEX = 0 if WHOLE else int(_CHOICE)
 
 
 def rotate(items: Sequence[_T], parts: int) -> list[_T]:

@@ -1,0 +1,49 @@
+"""A sample of the tests themselves, for a Python that is not the first to run them.
+
+``ASSAY_SAMPLE=1/n`` runs one of n slices; the rotation takes another each day, so n days run each test once. A test
+lies in a slice by its name, on every machine and Python alike. Left whole are the kernels and every test with a
+``skipif``: there may be no other run that has them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+
+import pytest
+from rotation import INDEX, WHOLE
+
+KERNELS = ("tests/kernels/", "kernels_ref/")
+
+
+def parts_of(share: str) -> int:
+    """n of a share "1/n"."""
+    found = re.fullmatch(r"1/([1-9][0-9]*)", share)
+    if found is None:
+        raise pytest.UsageError(f"ASSAY_SAMPLE={share}; accepted: 1/n with n at least 1, as in 1/3")
+    return int(found[1])
+
+
+def slice_of(name: str, parts: int) -> int:
+    """Which of the slices 0 to ``parts`` - 1 a test lies in: the SHA-256 of its name, modulo ``parts``."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()) % parts
+
+
+def is_left_whole(item: pytest.Item) -> bool:
+    """Whether a test runs every day."""
+    return item.nodeid.startswith(KERNELS) or item.get_closest_marker("skipif") is not None
+
+
+def sample(items: Sequence[pytest.Item], parts: int, day: int) -> list[pytest.Item]:
+    """The tests of a day, in their order."""
+    return [item for item in items if is_left_whole(item) or slice_of(item.nodeid, parts) == day % parts]
+
+
+PARTS = 1 if WHOLE else parts_of(os.environ.get("ASSAY_SAMPLE") or "1/1")
+
+
+def header() -> str:
+    """What a run says of its sample."""
+    return f"assay sample: slice {INDEX % PARTS} of {PARTS}; kernels whole" if PARTS > 1 else "assay sample: every test"
