@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import jax
 
 #: the first jax whose Mosaic GPU has what the kernels need
 OLDEST = (0, 11, 2)
+_NUMBERS = itertools.count()
 
 
 def is_available() -> bool:
@@ -32,3 +37,23 @@ def pallas() -> tuple[Any, Any]:
 def interpreter(interpret: bool) -> Any:
     """The argument ``interpret`` of a kernel: Pallas' GPU interpreter, or None for the GPU."""
     return pallas()[0].InterpretGPUParams() if interpret else None
+
+
+@contextmanager
+def compiled_anew() -> Generator[None]:
+    """Every kernel that is lowered inside is compiled, even one that this process compiled before.
+
+    From jax 0.12 on, Mosaic compiles a kernel once in a process and writes its PTX only then. It knows a kernel by
+    its digest; here each digest is of the kernel and of a number that is never the same.
+    """
+    core: Any = importlib.import_module("jax.experimental.mosaic.gpu.core")
+    before = core.hashlib
+
+    def digest(kernel: bytes) -> Any:
+        return before.sha256(kernel + next(_NUMBERS).to_bytes(8))
+
+    core.hashlib = SimpleNamespace(sha256=digest)
+    try:
+        yield
+    finally:
+        core.hashlib = before
