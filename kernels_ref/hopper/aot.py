@@ -65,6 +65,8 @@ class Kernel:
     ptx: str
     #: what ptxas reports; None for kernels that XLA wrote itself, whose report it does not give out
     resources: Resources | None
+    #: bytes of shared memory that a block asks for when it starts, beside the static ones in ``resources``
+    dynamic_shared: int
     #: the machine code, where nvdisasm was found; else empty
     sass: str
 
@@ -113,10 +115,20 @@ def sharding(target: str) -> Any:
     if reason := missing():
         raise ImportError(reason)
     topologies: Any = importlib.import_module("jax.experimental.topologies")
-    described = {"target_config": TARGETS[target], "topology": "1x1x1"}
-    topology = topologies.get_topology_desc(platform="cuda", topology_name="", **described)
+    described = {"platform": "cuda", "topology_name": "", "target_config": TARGETS[target], "topology": "1x1x1"}
+    try:
+        topology = topologies.get_topology_desc(**described)
+    except NotImplementedError:
+        _start_plugin()
+        topology = topologies.get_topology_desc(**described)
     mesh = topologies.make_mesh(topology, (1,), ("x",))
     return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+
+def _start_plugin() -> None:
+    """Start the plug-in that jax gave up: unless told to use the CPU only, it looks for cuDNN and more."""
+    with _environment({"JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1"}):
+        importlib.import_module("jax_plugins.xla_cuda13").initialize()
 
 
 def compile_for(target: str, fn: Callable[..., Any], *avals: Any) -> Compiled:
@@ -162,9 +174,14 @@ def _dumping(folder: Path) -> Generator[None]:
     (tools / "nvdisasm").symlink_to(_disassembler() or shutil.which("true") or "/bin/true")
     mosaic = folder / "mosaic"
     mosaic.mkdir()
-    variables = {"MOSAIC_GPU_DUMP_TO": str(mosaic), "MOSAIC_GPU_CUDA_ROOT": str(folder / "cuda")}
+    importlib.import_module("jax.experimental.mosaic.gpu")  # which sets one of these when it is first imported
+    with _environment({"MOSAIC_GPU_DUMP_TO": str(mosaic), "MOSAIC_GPU_CUDA_ROOT": str(folder / "cuda")}):
+        yield
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Generator[None]:
     with _ENVIRONMENT:
-        importlib.import_module("jax.experimental.mosaic.gpu")  # which sets the second one when it is first imported
         before = {name: os.environ.get(name) for name in variables}
         os.environ.update(variables)
         try:
@@ -186,18 +203,22 @@ def _kernels(folder: Path, calls_mosaic: bool) -> tuple[Kernel, ...]:
     mosaic = [_kernel(path) for path in sorted((folder / "mosaic").glob("*.ptx"))]
     if calls_mosaic and not mosaic:
         raise RuntimeError("no PTX of a Mosaic kernel was written: unset JAX_COMPILATION_CACHE_DIR, which hides it")
-    kernels = (*mosaic, *(_kernel(path) for path in sorted((folder / "xla").glob("*.ptx"))))
+    written = [_kernel(path) for path in sorted((folder / "xla").glob("*.ptx")) if ".entry" in path.read_text()]
+    kernels = (*mosaic, *written)
     if not kernels:
         raise RuntimeError("the program has no kernel: XLA folded it, or calls a library for all of it")
     return kernels
 
 
 def _kernel(path: Path) -> Kernel:
-    ptx, report = path.read_text(), path.with_suffix(".ptxas")
+    ptx, report, scratch = path.read_text(), path.with_suffix(".ptxas"), path.with_suffix(".resources.txt")
     sass = [path.with_suffix(suffix) for suffix in (".sass", ".sass_ctrl")]
     return Kernel(
         name=entry_name(ptx),
         ptx=ptx,
         resources=resources(report.read_text()) if report.exists() else None,
+        dynamic_shared=int(scratch.read_text().split("smem_scratch_bytes=")[1].split(",")[0])
+        if scratch.exists()
+        else 0,
         sass="".join(text.read_text() for text in sass if text.exists()).strip(),
     )

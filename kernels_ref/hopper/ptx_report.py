@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+_WARNING = r"ptxas warning|Potential Performance Loss|setmaxnreg"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
@@ -18,7 +20,7 @@ class Resources:
     shared: int
     #: named barriers of a block
     barriers: int
-    #: lines that are not plain information: warnings, and remarks with a number, such as ``(C7510)``
+    #: warnings, and remarks on a loss of performance such as ``(C7510)``
     warnings: tuple[str, ...]
 
 
@@ -38,11 +40,11 @@ def resources(report: str) -> Resources:
     return Resources(
         registers=max(registers),
         stack=sum(_numbers(r"(\d+) bytes stack frame", report)),
-        spill_stores=sum(_numbers(r"(\d+) bytes spill stores", report)),
-        spill_loads=sum(_numbers(r"(\d+) bytes spill loads", report)),
+        spill_stores=sum(_numbers(r"stack frame, (\d+) bytes spill stores", report)),
+        spill_loads=sum(_numbers(r"stack frame, .* (\d+) bytes spill loads", report)),
         shared=sum(_numbers(r"(\d+) bytes smem", report)),
         barriers=max(_numbers(r"used (\d+) barriers", report), default=0),
-        warnings=tuple(line.strip() for line in report.splitlines() if re.search(r"ptxas warning|\(C\d+\)", line)),
+        warnings=tuple(line.strip() for line in report.splitlines() if re.search(_WARNING, line)),
     )
 
 

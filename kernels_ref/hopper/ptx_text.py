@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 #: an instruction: guard, opcode with its modifiers, operands
 _INSTRUCTION = re.compile(r"(?:@!?%?\w+\s+)?([a-z]\w*(?:[.:]+\w+)*)(?:\s+(.*))?")
@@ -25,7 +26,8 @@ class Instruction:
         return f"line {self.line}: {self.opcode} {', '.join(self.operands)}"
 
 
-def instructions(ptx: str) -> Iterator[Instruction]:
+@lru_cache(maxsize=8)
+def instructions(ptx: str) -> tuple[Instruction, ...]:
     """Every instruction in order, those of inline assembly too; directives, labels and comments are left out.
 
     One that spans lines is read as far as its first line goes.
@@ -33,6 +35,10 @@ def instructions(ptx: str) -> Iterator[Instruction]:
     >>> [str(found) for found in instructions("@%p1 add.rn.f32 %f3, %f1, %f2; // a sum")]
     ['line 1: add.rn.f32 %f3, %f1, %f2']
     """
+    return tuple(_instructions(ptx))
+
+
+def _instructions(ptx: str) -> Iterator[Instruction]:
     for number, line in enumerate(ptx.splitlines(), 1):
         for statement in line.split("//")[0].split(";"):
             found = _INSTRUCTION.fullmatch(statement.strip(" \t{}"))
@@ -56,7 +62,7 @@ def threads(ptx: str) -> int:
 
 def uses_of(ptx: str, producer: re.Pattern[str], consumer: re.Pattern[str]) -> list[Instruction]:
     """Consumers, by opcode, of a value that a producer made and that was at most copied or negated in between."""
-    every = list(instructions(ptx))
+    every = instructions(ptx)
     made = {each.operands[0] for each in every if producer.fullmatch(each.opcode)}
     copies = [each for each in every if _COPY.match(each.opcode)]
     while more := {each.operands[0] for each in copies if made & set(each.operands[1:])} - made:
