@@ -27,6 +27,17 @@ def int8_table(function: Activation, source: tuple[float, int], out: tuple[float
     return [min(max(_rounded(value) + out[1], -128), 127) for value in values]
 
 
+def xnnpack_elu_table(source: tuple[float, int], out: tuple[float, int]) -> list[int]:
+    """256 entries of XNNPACK's ELU, for scales and zero points.
+
+    >>> xnnpack_elu_table((0.5, 0), (1.0, 0))[128:134]
+    [0, 0, 1, 2, 2, 2]
+    """
+    scale, inverse = _single(Fraction(source[0])), _single(1 / _single(Fraction(out[0])))
+    values = [evaluate(Activation.ELU, _single(scale * (q - source[1]))) for q in range(-128, 128)]
+    return [min(max(round(_single(_single(value * inverse) + out[1])), -128), 127) for value in values]
+
+
 def int16_table(function: Activation, source: float, out: float) -> list[int]:
     """513 entries, for scales; zero points are 0.
 
