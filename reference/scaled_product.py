@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-import formats
-from formats import FLOAT32, Format
+from formats import FLOAT32
 from formats.products import Factor, ScaledProduct, StreamK, Weight, scaled_product
 from formats.products.record import value_format
 from reference.array.codec import code_dtype
 from reference.codec import decode
 from reference.integer.requantise import requantise
-from reference.matmul import as_float32, check_code_dtype, check_scale_dtype, refuse_named_codes
-from reference.products.arguments import CODES, DYADIC, Size, check_given, code_format, size
+from reference.products.arguments import Size, check_given, groups_of, size
 from reference.products.fold import narrowed, single, times
 from reference.products.sums import sums
-from reference.products.weights import Codes, missing_weights, weight_table
+from reference.products.terms import checked, refuse_missing_weights
+from reference.products.weights import Codes, weight_table
 
 _Array = NDArray[Any]
+_ENCODER = "reference.encode"
 
 
 def scaled_matmul(
@@ -48,8 +48,8 @@ def scaled_matmul(
         group_scale: codes (N / weight_rows, K / group) of its format, rounded up; or float32 numbers where it is that.
         zero_point: codes (N, K / group), or (N,) where there are no groups.
         a_scale, weight_scale, token_scale, tensor_scale: float32 numbers, (M, K / group), (N,), (M,) and ().
-        multiplier, shift: integers (N,), the ratio ``multiplier / 2^shift`` of the requantiser for each column, below
-            2^31 and at most 62: see `formats.requantiser` for how systems make them of scales.
+        multiplier, shift: integers (N,), the ratio ``multiplier / 2^shift`` of the requantiser for each column, as
+            ``formats.requantiser(product.requantiser).multiplier(ratio)`` makes it: the multiplier is normalised.
         split: how K is cut; its ``depth`` is a multiple of the product's ``unit``.
 
     Returns unsigned codes (M, N) of ``product.out``.
@@ -61,8 +61,8 @@ def scaled_matmul(
     >>> a = np.array([[0x3F80, 0x4000]], np.uint16)  # 1 and 2 in bfloat16
     >>> w = np.array([[3, 0xF]], np.uint8)  # 3 and -1 in INT4
     >>> y = scaled_matmul(a, w, product="w4a16_channel", weight_scale=[0.5])
-    >>> formats.get("bfloat16").name, hex(y.item())  # (3 - 2) / 2
-    ('bfloat16', '0x3f00')
+    >>> hex(y.item())  # (3 - 2) / 2
+    '0x3f00'
     """
     record = scaled_product(product)
     terms = {
@@ -75,81 +75,33 @@ def scaled_matmul(
         "multiplier": multiplier,
         "shift": shift,
     }
-    x, y = _codes("a", a, formats.get(record.a)), _codes("w", w, formats.get(record.w))
+    x, y = (checked(name, codes, record, encoder=_ENCODER) for name, codes in (("a", a), ("w", w)))
     of = size(record, x.shape, y.shape, split)
-    given = {name: _term(name, np.asarray(term), record) for name, term in terms.items() if term is not None}
-    check_given(record, of, {name: term.shape for name, term in given.items()})
+    stated = {name: np.asarray(term) for name, term in terms.items() if term is not None}
+    check_given(record, of, {name: term.shape for name, term in stated.items()})
+    given = {name: checked(name, term, record, encoder=_ENCODER) for name, term in stated.items()}
     v = _weights(y, given, record)
     acc = sums(_filled(x, of), _filled(v, of), _scale(given, record, of), record, of)
     return _epilogue(acc, given, record)
 
 
-def _codes(name: str, codes: ArrayLike, spec: Format) -> _Array:
-    array = np.asarray(codes)
-    check_code_dtype(name, array.dtype, spec, encoder="reference.encode")
-    refuse_named_codes(name, array, spec)
-    return array.astype(code_dtype(spec, np))
-
-
-def _term(name: str, term: _Array, product: ScaledProduct) -> _Array:
-    """Codes of a format, float32 words, or integers of a requantiser; arguments that a product lacks as they are."""
-    if name in DYADIC:
-        return _dyadic(name, term)
-    if name in CODES:
-        fmt = product.group_scale if name == "group_scale" else product.zero_point
-        if fmt is None:
-            return term
-        if not (fmt == FLOAT32.name and term.dtype.kind == "f"):
-            codes = _codes(name, term, code_format(product, name))
-            refuse_infinite(name, codes, code_format(product, name))
-            return codes
-    check_scale_dtype(name, term.dtype)
-    words = as_float32(name, term).view(np.uint32)
-    refuse_infinite(name, words, FLOAT32)
-    return words
-
-
-def refuse_infinite(name: str, codes: _Array, spec: Format) -> None:
-    """``ValueError`` naming the first code that stands for no finite number."""
-    wrong = ~np.isfinite(decode(codes, spec))
-    if wrong.any():
-        where = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(f"{name}{list(where)} is {decode(codes, spec)[where]}; scales are finite numbers")
-
-
-def _dyadic(name: str, term: _Array) -> _Array:
-    top = (1 << 31) - 1 if name == "multiplier" else 62
-    if term.dtype.kind not in "iu":
-        raise TypeError(f"{name} must hold integers, not {term.dtype.name}")
-    if term.size and not 0 <= term.min() <= term.max() <= top:
-        raise ValueError(f"{name} must lie in [0, {top}]; it holds {term.min()} and {term.max()}")
-    return term.astype(np.int64)
-
-
 def _weights(w: _Array, given: dict[str, _Array], product: ScaledProduct) -> _Array:
     """Codes of ``v`` (N, K)."""
-    table, second = weight_table(product), _second(w, given, product)
-    missing = missing_weights(product)
-    if missing.any() and (bad := missing[w, second]).any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        scale = decode(second[where], formats.get(product.group_scale or ""))
-        raise ValueError(
-            f"w{list(where)}={w[where]} with the scale {scale}: {product.name} has no such weight; products lie in"
-            " [-128.25, 127.5)"
-        )
-    return table[w, second]
+    shared = _shared(w, given, product)
+    refuse_missing_weights(w, shared, product)
+    return weight_table(product)[w, 0 if shared is None else shared]
 
 
-def _second(w: _Array, given: dict[str, _Array], product: ScaledProduct) -> Any:
-    """What the group of each weight shares, as an index of its table."""
+def _shared(w: _Array, given: dict[str, _Array], product: ScaledProduct) -> _Array | None:
+    """What the group of each weight shares and the weight is made of, (N, K)."""
     match product.weight:
         case Weight.DECODED:
-            return 0
+            return None
         case Weight.MINUS_ZERO_POINT:
             shared = given["zero_point"].reshape(len(w), -1)
         case Weight.SCALED | Weight.REQUANTISED:
             shared = given["group_scale"]
-    return shared[:, np.arange(w.shape[1]) // (product.group or w.shape[1])]
+    return shared[:, groups_of(product.group, w.shape[1])]
 
 
 def _filled(codes: _Array, of: Size) -> _Array:

@@ -8,16 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from formats import Format
 from formats.products import Factor, ScaledProduct, StreamK, Weight
-from formats.products.record import value_format
-
-#: arguments that hold codes; the others hold numbers
-CODES = ("group_scale", "zero_point")
-#: arguments that hold float32 numbers
-SCALES = ("a_scale", "weight_scale", "token_scale", "tensor_scale")
-#: arguments that hold the dyadic numbers of a requantiser
-DYADIC = ("multiplier", "shift")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +62,7 @@ def expected(product: ScaledProduct, of: Size) -> dict[str, tuple[int, ...]]:
     of_factor = {Factor.WEIGHT_SCALE: (of.n,), Factor.TOKEN_SCALE: (of.m,), Factor.TENSOR_SCALE: ()}
     shapes |= {factor.value: of_factor[factor] for factor in product.epilogue}
     if product.requantiser is not None:
-        shapes |= dict.fromkeys(DYADIC, (of.n,))
+        shapes |= {"multiplier": (of.n,), "shift": (of.n,)}
     return shapes
 
 
@@ -89,8 +80,6 @@ def check_given(product: ScaledProduct, of: Size, given: dict[str, tuple[int, ..
             raise ValueError(f"{name} has shape {given[name]}; {product.name} takes {shape}")
 
 
-def code_format(product: ScaledProduct, name: str) -> Format:
-    """The format of an argument of `CODES`."""
-    found = product.group_scale if name == "group_scale" else product.zero_point
-    assert found is not None
-    return value_format(found)
+def groups_of(group: int | None, k: int) -> NDArray[np.intp]:
+    """The group of each element of K."""
+    return np.arange(k) // (group or k)
