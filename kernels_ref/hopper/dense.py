@@ -1,0 +1,134 @@
+"""Dense products of 8-bit activations for long batches: one Mosaic GPU kernel for each, bound by the matrix unit."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from formats.products import ScaledProduct, scaled_product, scaled_products
+from kernels_ref.codec import as_jax
+from kernels_ref.hopper.dense_kernel import kernel
+from kernels_ref.hopper.dense_operands import filled_columns, filled_k, matrices, vectors
+from kernels_ref.hopper.dense_plan import Plan, is_dense, is_expanded
+from kernels_ref.hopper.dense_variant import DenseVariant
+from kernels_ref.pallas import pallas
+from reference.products.arguments import Size, check_given, size
+from reference.products.terms import check_dtype
+
+
+def dense_matmul(
+    a: ArrayLike,
+    w: ArrayLike,
+    *,
+    product: str | ScaledProduct,
+    group_scale: ArrayLike | None = None,
+    a_scale: ArrayLike | None = None,
+    weight_scale: ArrayLike | None = None,
+    token_scale: ArrayLike | None = None,
+    tensor_scale: ArrayLike | None = None,
+    multiplier: ArrayLike | None = None,
+    shift: ArrayLike | None = None,
+    packed: bool = False,
+    variant: DenseVariant | None = None,
+    interpret: bool = False,
+) -> Array:
+    """`reference.scaled_matmul` for long batches, as one Mosaic GPU kernel: same arguments, same codes, bit for bit.
+
+    Both operands are rows of 8-bit codes along K; INT4 weights are expanded in registers. Sums are those of wgmma in
+    the natural order of K, which is not split. Floating-point sums are the GPU's: the interpreter adds in float32, so
+    only sums that are exact in every order are the same there.
+
+    Arguments, where they differ:
+        packed: whether INT4 weights ``w`` are bytes (N, K / 2) from `pack_dense_int4`; else each call packs them.
+        variant: how the kernel is laid out, by default as `default_variant` says.
+        interpret: run on any backend by Pallas' GPU interpreter, slowly; else a Hopper GPU (H100).
+
+    Returns codes (M, N) of ``product.out``; works under jit. M, N and K may be anything: tiles are filled up with
+    zeros while they are loaded, and results beyond the edge are not stored. Where K is no multiple of 16 (32 for
+    INT4), or rows of results no multiple of 16 bytes, XLA copies the operands or the results once more.
+
+    Raises ``ImportError`` where Mosaic GPU is missing (it needs jax 0.11.2, so Python 3.12); ``ValueError`` for a
+    product without a dense kernel, for shapes, and for a variant that the product does not allow; ``TypeError`` for
+    dtypes and for arguments that are missing or without meaning. The values of arguments are not looked at.
+
+    >>> a, w, scale = (jnp.full(shape, 2, jnp.uint8) for shape in ((1, 32), (8, 32), (8,)))
+    >>> y = dense_matmul(a, w, product="w8a8_int8", token_scale=scale[:1], weight_scale=scale,
+    ...                  interpret=True)  # doctest: +SKIP
+    >>> lax.bitcast_convert_type(y, jnp.bfloat16)[0, 0].item()  # doctest: +SKIP
+    512.0
+    """
+    pallas()
+    record = scaled_product(product)
+    if not is_dense(record):
+        accepted = ", ".join(name for name in scaled_products() if is_dense(scaled_product(name)))
+        raise ValueError(f"{record.name} has no dense kernel; those with one: {accepted}")
+    terms = {
+        "group_scale": group_scale,
+        "a_scale": a_scale,
+        "weight_scale": weight_scale,
+        "token_scale": token_scale,
+        "tensor_scale": tensor_scale,
+        "multiplier": multiplier,
+        "shift": shift,
+    }
+    stated = {name: as_jax(term) for name, term in {"a": a, "w": w, **terms}.items() if term is not None}
+    of = _checked(record, stated, packed=packed)
+    plan = Plan(
+        product=record,
+        m=of.m,
+        n=filled_columns(record, of.n),
+        k=filled_k(record, of.k),
+        variant=variant or default_variant(record, of.m, of.n),
+    )
+    return _compiled(plan, of.n, packed, interpret)(stated)
+
+
+def _checked(record: ScaledProduct, stated: dict[str, Array], *, packed: bool) -> Size:
+    if packed and not is_expanded(record):
+        raise TypeError(f"packed=True means nothing for {record.name}: its weights are codes of {record.w}")
+    for name, term in stated.items():
+        check_dtype(name, term.dtype, record, encoder="kernels_ref.encode")
+    if any(stated[name].dtype != jnp.uint8 for name in ("a", "w")):
+        raise TypeError(f"a and w hold uint8 codes, not {stated['a'].dtype.name} and {stated['w'].dtype.name}")
+    (m, k), rows = stated["a"].shape, stated["w"].shape
+    if packed and rows[1] * 2 == filled_k(record, k):
+        rows = (rows[0], k)
+    of = size(record, (m, k), rows, None)
+    check_given(record, of, {name: term.shape for name, term in stated.items() if name not in ("a", "w")})
+    return of
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(plan: Plan, n: int, packed: bool, interpret: bool) -> Callable[[dict[str, Array]], Array]:
+    code = jnp.dtype(f"uint{plan.out_bits}")
+
+    def run(stated: dict[str, Array]) -> Array:
+        if plan.m == 0 or n == 0:
+            return lax.full((plan.m, n), 0, code)
+        a, w = matrices(stated["a"], stated["w"], plan, packed=packed)
+        y = kernel(plan, interpret=interpret)(a, w, *vectors(stated, plan))
+        return lax.bitcast_convert_type(y[:, :n], code)
+
+    return jax.jit(run)  # pyright: ignore[reportUnknownMemberType]
+
+
+def default_variant(product: str | ScaledProduct, m: int, n: int) -> DenseVariant:
+    """The layout for M x N results: tiles of 128 x 256, smaller ones where those would leave thread blocks idle.
+
+    >>> default_variant("w8a8_int8", 8192, 8192)  # doctest: +NORMALIZE_WHITESPACE
+    DenseVariant(rows=128, columns=256, depth=128, stages=4, warpgroups=2, cluster=2, band=8, blocks=132)
+    """
+    record = scaled_product(product)
+    rows, columns = (n, m) if record.w != record.a else (m, n)
+    cluster = 2 if rows > 128 else 1
+    if record.group is not None:
+        return DenseVariant(columns=record.weight_rows, cluster=cluster)
+    full = -(-rows // 128) * -(-columns // 256) >= 132
+    if full or columns > 128 * 66:
+        return DenseVariant(cluster=cluster)
+    return DenseVariant(columns=128, stages=6, cluster=cluster)

@@ -1,0 +1,70 @@
+"""What a dense kernel is given, made of the arguments on the device: types, padding, the order of scales."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from formats.products import Factor, ScaledProduct
+from formats.products.record import value_format
+from kernels_ref.hopper.dense_epilogue import moves
+from kernels_ref.hopper.dense_int4 import RUN, pack_dense_int4
+from kernels_ref.hopper.dense_plan import Plan, is_expanded
+from reference.products.terms import DYADIC
+
+#: bytes that the rows of what TMA reads and writes are a multiple of
+PITCH = 16
+
+
+def filled_k(product: ScaledProduct, k: int) -> int:
+    """K up to whole pitches of both operands."""
+    return _up(k, RUN if is_expanded(product) else PITCH)
+
+
+def filled_columns(product: ScaledProduct, n: int) -> int:
+    """N up to whole pitches of the results."""
+    return _up(n, PITCH * 8 // value_format(product.out).bits)
+
+
+def _up(size: int, unit: int) -> int:
+    return -(-size // unit) * unit
+
+
+def matrices(a: Array, w: Array, plan: Plan, *, packed: bool) -> tuple[Array, Array]:
+    """Activations (M, K) and weights (N, K) of the types that the kernel takes."""
+    left = lax.bitcast_convert_type(_filled(a, (a.shape[0], plan.k)), plan.operand)
+    if not plan.is_expanded:
+        return left, lax.bitcast_convert_type(_filled(w, (w.shape[0], plan.k)), plan.operand)
+    runs = _filled(w if packed else pack_dense_int4(w), (w.shape[0], plan.k // 2))
+    return left, lax.bitcast_convert_type(runs, jnp.int4).reshape(w.shape[0], plan.k)
+
+
+def vectors(given: dict[str, Array], plan: Plan) -> list[Array]:
+    """`Plan.terms`, filled up to whole tiles."""
+    made = {name: _words(given[name]) for name in plan.terms if name in given}
+    if plan.product.requantiser is not None:
+        ratio = (_filled(given[name].astype(jnp.int32), (plan.filled["n"],)) for name in DYADIC)
+        made["multiplier"], shift = ratio
+        made["move"] = moves(shift)
+    if plan.is_promoted:
+        turned = made["a_scale"].T
+        made["a_scale"] = _filled(turned, (turned.shape[0], _up(turned.shape[1], PITCH // 4)))
+    for factor, size in ((Factor.WEIGHT_SCALE, "n"), (Factor.TOKEN_SCALE, "m")):
+        if factor in plan.product.epilogue:
+            made[factor.value] = _filled(made[factor.value], (plan.filled[size],))
+    if Factor.TENSOR_SCALE in plan.product.epilogue:
+        made[Factor.TENSOR_SCALE.value] = made[Factor.TENSOR_SCALE.value].reshape(1)
+    return [made[name] for name in plan.terms]
+
+
+def _words(term: Array) -> Array:
+    """float32 numbers, of numbers or of codes of float32."""
+    return lax.bitcast_convert_type(term, jnp.float32) if term.dtype == jnp.uint32 else term.astype(jnp.float32)
+
+
+def _filled(x: Any, shape: tuple[int, ...]) -> Array:
+    ends = [(0, full - size, 0) for full, size in zip(shape, x.shape, strict=True)]
+    return lax.pad(x, np.zeros((), x.dtype), ends) if x.shape != shape else x
