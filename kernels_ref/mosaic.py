@@ -1,15 +1,12 @@
 """A Pallas Mosaic GPU kernel that encodes, its body generated from the format's record.
 
-Encoding is element-wise and bound by memory, so the kernel needs no shared memory: each thread block (CTA) loads
-4096 contiguous elements from global memory into registers, runs the golden model's own integer code on them, and
-stores the codes.
+The door to `kernels_ref.hopper.element.encoder`: checks, and sizes that are no whole number of thread blocks.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,13 +17,12 @@ from jax.typing import ArrayLike
 
 from formats import Format, NanRule, Rounding, Saturation
 from kernels_ref.codec import as_jax
-from kernels_ref.pallas import interpreter, pallas
-from reference.array import codec
+from kernels_ref.hopper.element import PER_CTA
+from kernels_ref.hopper.element import encoder as kernel
 from reference.array.conversion import Conversion, conversion, needs_nan_rule
 from reference.codec import check_random_bits
 
-#: elements of one thread block: 32 for each of its 128 threads
-PER_CTA = 4096
+__all__ = ["DTYPES", "PER_CTA", "checked", "drawn", "encode", "kernel", "whole_blocks"]
 
 #: input dtypes that the kernel takes
 DTYPES = ("float32", "bfloat16", "float16")
@@ -63,17 +59,18 @@ def encode(
     ...        interpret=True)  # doctest: +SKIP
     Array([ 56, 126], dtype=uint8)
     """
-    request = _checked(
+    request = checked(
         conversion(fmt, rounding=rounding, saturation=saturation, nan=nan, random_bit_count=random_bit_count)
     )
     values = as_jax(x)
     if values.dtype.name not in DTYPES:
         raise TypeError(f"x has dtype {values.dtype.name}; the kernel takes {', '.join(DTYPES)}")
-    bits = _random_bits(random_bits, request, values.shape)
+    bits = drawn(random_bits, request, values.shape)
     return _encode(values, bits, request, interpret)
 
 
-def _checked(request: Conversion) -> Conversion:
+def checked(request: Conversion) -> Conversion:
+    """The request, if a kernel can answer it: codes of at most 8 bits, and a rule for NaN."""
     if request.spec.bits > 8:
         raise ValueError(f"{request.spec.name} has {request.spec.bits} bits; the kernel writes codes of at most 8")
     if needs_nan_rule(request):
@@ -82,7 +79,8 @@ def _checked(request: Conversion) -> Conversion:
     return request
 
 
-def _random_bits(random_bits: ArrayLike | None, request: Conversion, shape: tuple[int, ...]) -> Array | None:
+def drawn(random_bits: ArrayLike | None, request: Conversion, shape: tuple[int, ...]) -> Array | None:
+    """The random bits of a request as JAX has them, None where it takes none; checked where they can be seen."""
     if not request.rounding.is_stochastic:
         if random_bits is not None:
             raise ValueError(f"random_bits mean nothing for rounding={request.rounding.value!r}")
@@ -97,7 +95,7 @@ def _encode_array(x: Array, random_bits: Array | None, request: Conversion, inte
     size = math.prod(x.shape)
     if size == 0:
         return lax.full(x.shape, 0, jnp.uint8)
-    operands = [_whole_blocks(operand, size) for operand in (x, random_bits) if operand is not None]
+    operands = [whole_blocks(operand, size) for operand in (x, random_bits) if operand is not None]
     codes = kernel(request, operands[0].size, interpret=interpret)(*operands)
     return codes[:size].reshape(x.shape)
 
@@ -105,27 +103,6 @@ def _encode_array(x: Array, random_bits: Array | None, request: Conversion, inte
 _encode: Callable[..., Array] = jax.jit(_encode_array, static_argnums=(2, 3))  # pyright: ignore[reportUnknownMemberType]
 
 
-def _whole_blocks(x: Array, size: int) -> Array:
+def whole_blocks(x: Array, size: int) -> Array:
+    """The elements in a row, with as many zeros behind them as fill the last thread block."""
     return lax.pad(x.reshape(size), x.dtype.type(0), [(0, -size % PER_CTA, 0)])
-
-
-def kernel(request: Conversion, size: int, *, interpret: bool = False) -> Any:
-    """The kernel itself, for one-dimensional operands of ``size`` elements, a multiple of `PER_CTA`.
-
-    It maps ``x`` (and uint32 random bits, if the rounding is stochastic) to uint8 codes.
-    """
-    plgpu, pl = pallas()
-
-    def body(*refs: Any) -> None:
-        block = pl.ds(lax.axis_index("cta") * PER_CTA, PER_CTA)
-        *operands, codes = refs
-        x, *random_bits = (ref[block] for ref in operands)
-        codes[block] = codec.encode(x, request, jnp, *random_bits)
-
-    return plgpu.kernel(
-        body,
-        out_type=jax.ShapeDtypeStruct((size,), jnp.uint8),
-        grid=(size // PER_CTA,),
-        grid_names=("cta",),
-        interpret=interpreter(interpret),
-    )
