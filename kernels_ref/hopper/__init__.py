@@ -1,0 +1,1 @@
+"""Matrix kernels for Hopper GPUs."""

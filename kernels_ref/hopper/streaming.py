@@ -1,0 +1,232 @@
+"""The kernel that streams weights: one body for every product of `formats.products`.
+
+Swap AB: a warpgroup holds 64 rows of weights in registers as operand A of wgmma; the activations are operand B, in
+shared memory, with as many columns as there are tokens. One warpgroup loads by TMA, the others decode and multiply.
+The scales of groups multiply the sums, so products of small integers stay exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from formats.products import ScaledProduct, Weight
+from kernels_ref.hopper import rows as row_words
+from kernels_ref.hopper.block_of_weights import interpreted, pieces
+from kernels_ref.hopper.decoder import decoder
+from kernels_ref.hopper.fold import fused
+from kernels_ref.hopper.fragments import CHUNK, ROWS
+from kernels_ref.hopper.planes import LINE, lines
+from kernels_ref.hopper.variant import Variant
+from kernels_ref.hopper.work import Work
+from kernels_ref.pallas import interpreter, pallas
+
+DTYPES: dict[str, Any] = {"bfloat16": jnp.bfloat16, "int8": jnp.int8, "float8_e4m3fn": jnp.float8_e4m3fn}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What a thread block does with a unit."""
+
+    product: ScaledProduct
+    work: Work
+    variant: Variant
+    tokens: int  #: columns of a pass: a multiple of 8
+    interpret: bool
+
+    @property
+    def dtype(self) -> Any:
+        """Of the operands."""
+        return DTYPES[self.product.a]
+
+    @property
+    def sums(self) -> Any:
+        """Of a chain."""
+        return jnp.int32 if self.product.a == "int8" else jnp.float32
+
+    @property
+    def scales_sums(self) -> bool:
+        """Whether scales of groups multiply the sums of chains."""
+        return self.product.group_scale is not None and self.product.weight in (
+            Weight.DECODED,
+            Weight.MINUS_ZERO_POINT,
+        )
+
+    @property
+    def alone(self) -> int:
+        """Elements of K in a chain, of at most one block."""
+        return min(self.product.chain or CHUNK, CHUNK)
+
+    @property
+    def width(self) -> int:
+        """Elements of K of one operand A."""
+        return max(self.alone, 256 // (8 * jnp.dtype(self.dtype).itemsize))
+
+    def unit(self, refs: dict[str, Any], warpgroup: Any, carry: Any) -> Any:
+        """The carry after a unit."""
+        blocks = range(self.work.split.depth // CHUNK)
+        if self.product.chain is None:
+            return self._continued(refs, warpgroup, carry, blocks)
+        for first in range(0, len(blocks), self.variant.flight):
+            some = blocks[first : first + self.variant.flight]
+            sums = self._chains(refs, warpgroup, some)
+            for i, d in enumerate(sums):
+                carry = self._fold(refs, warpgroup, carry, d, some[0] * (CHUNK // self.alone) + i)
+        return carry
+
+    def _operands(self, refs: dict[str, Any], warpgroup: Any, block: int) -> list[tuple[Any, Any]]:
+        """Operand A and the slice of K that it goes with, for each piece of a 64 x 128 block."""
+        plgpu, pl = pallas()
+        code = decoder(self.product)
+        count = lines(code)
+        at = pl.ds((warpgroup * (self.work.split.depth // CHUNK) + block) * count, count)
+        rows = row_words.words(self.product, refs, warpgroup, block)
+        if self.interpret:
+            whole = interpreted(code, self.dtype, refs["words"][at, :], *rows)
+            return [(piece, k) for piece, k in self._slices(whole, block)]
+        layout = plgpu.Layout.WG_STRIDED((count, LINE), vec_size=4)
+        words = plgpu.load(refs["words"].at[at, :], layout=layout, optimized=False)
+        found = pieces(code, self.dtype, self.width, self.alone)(words, *rows)
+        share = self.width // self.alone
+        return [(piece, pl.ds(block * CHUNK + i // share * self.width, self.width)) for i, piece in enumerate(found)]
+
+    def _slices(self, whole: Any, block: int) -> list[tuple[Any, Any]]:
+        _, pl = pallas()
+        starts = range(0, CHUNK, self.alone)
+        return [(whole[:, s : s + self.alone], pl.ds(block * CHUNK + s, self.alone)) for s in starts]
+
+    def _continued(self, refs: dict[str, Any], warpgroup: Any, carry: Any, blocks: range) -> Any:
+        """One chain through all of K: the accumulator goes on."""
+        plgpu, pl = pallas()
+        if self.interpret:
+            for block in blocks:
+                for a, k in self._operands(refs, warpgroup, block):
+                    carry = carry + self._dot(a, refs["a"][:, k])
+            return carry
+
+        def multiply(sums: Any) -> None:
+            for block in blocks:
+                for a, k in self._operands(refs, warpgroup, block):
+                    plgpu.wgmma(sums, a, refs["a"].at[:, k].T)
+            plgpu.wgmma_wait(0)
+
+        return pl.run_state(multiply)(plgpu.ACC.init(carry))
+
+    def _chains(self, refs: dict[str, Any], warpgroup: Any, blocks: range) -> list[Any]:
+        """The sums of the chains of some blocks, each from +0."""
+        plgpu, pl = pallas()
+        if self.interpret:
+            pairs = [pair for block in blocks for pair in self._operands(refs, warpgroup, block)]
+            return [self._dot(a, refs["a"][:, k]) for a, k in pairs]
+
+        def multiply(*sums: Any) -> Any:
+            each = iter(sums)
+            for block in blocks:
+                for a, k in self._operands(refs, warpgroup, block):
+                    plgpu.wgmma(next(each), a, refs["a"].at[:, k].T)
+            plgpu.wgmma_wait(0)
+            return tuple(x[...] for x in sums)
+
+        count = len(blocks) * (CHUNK // self.alone)
+        return pl.run_scoped(multiply, *[plgpu.ACC((ROWS, self.tokens), self.sums)] * count)
+
+    def _dot(self, a: Any, b: Any) -> Any:
+        """The interpreter's product; its operands are numbers of few bits, so that no order of sums matters."""
+        wide = a.dtype if a.dtype == jnp.int8 else jnp.float32
+        dimensions = (((1,), (1,)), ((), ()))
+        return lax.dot_general(a.astype(wide), b.astype(wide), dimensions, preferred_element_type=self.sums)
+
+    def _fold(self, refs: dict[str, Any], warpgroup: Any, carry: Any, d: Any, chain: int) -> Any:
+        if not self.scales_sums:
+            return carry + d
+        scale = row_words.scale(self.product, refs["scales"], warpgroup, chain)
+        return fused(self.tokens, self.interpret)(carry, d, scale)
+
+
+def swizzled(columns: int, dtype: Any) -> tuple[Any, ...]:
+    """The tiles of an operand whose rows are read ``columns`` at a time."""
+    plgpu, _ = pallas()
+    bits = 8 * jnp.dtype(dtype).itemsize
+    swizzle = plgpu.find_swizzle(columns * bits)
+    return (plgpu.TilingTransform((8, swizzle * 8 // bits)), plgpu.SwizzleTransform(swizzle))
+
+
+def specs(body: Body, block: Any, names: list[str]) -> list[Any]:
+    """What TMA brings for a unit, by the names of `kernel`'s operands."""
+    plgpu, _ = pallas()
+    work, depth = body.work, body.work.split.depth
+
+    def of_unit(*shape: int) -> Any:
+        def index(_: Any, step: Any) -> tuple[Any, ...]:
+            tile, k = work.place(block, step)
+            return tile * work.steps + k, 0, 0
+
+        return plgpu.BlockSpec((None, *shape), index)
+
+    count = work.split.rows // ROWS * (depth // CHUNK) * lines(decoder(body.product))
+    group = body.product.group or CHUNK
+    found = {
+        "words": lambda: of_unit(count, LINE),
+        "scales": lambda: of_unit(depth // group, work.split.rows),
+        "zeros": lambda: of_unit(depth // CHUNK, work.split.rows),
+        "a": lambda: plgpu.BlockSpec(
+            (body.tokens, depth),
+            lambda passed, step: (passed, work.place(block, step)[1]),
+            transforms=swizzled(body.width, body.dtype),
+        ),
+    }
+    return [found[name]() for name in names]
+
+
+def kernel(body: Body, names: list[str], passes: int) -> Callable[..., Any]:
+    """The planes of parts (parts, N, passes * tokens), from the operands called ``names``."""
+    plgpu, pl = pallas()
+    work, variant = body.work, body.variant
+    warpgroups = work.split.rows // ROWS
+
+    def run(*refs: Any) -> None:
+        *operands, out = refs
+        block, warpgroup = lax.axis_index("block"), lax.axis_index("warpgroup")
+
+        def unit(indices: Any, *rest: Any) -> Any:
+            passed, step = indices
+            *blocks, carry = rest
+            carry = body.unit(dict(zip(names, blocks, strict=True)), warpgroup, carry)
+            tile, _ = work.place(block, step)
+
+            def keep(sums: Any) -> Any:
+                row = tile * work.split.rows + warpgroup * ROWS
+                out[work.part(block, tile), pl.ds(row, ROWS), pl.ds(passed * body.tokens, body.tokens)] = sums
+                return plgpu.layout_cast(jnp.zeros_like(sums), plgpu.Layout.WGMMA)
+
+            return lax.cond(work.ends(block, step), keep, lambda sums: sums, carry)
+
+        def compute(pipeline: Any) -> None:
+            pipeline(plgpu.layout_cast(jnp.zeros((ROWS, body.tokens), body.sums), plgpu.Layout.WGMMA))
+
+        plgpu.emit_pipeline_warp_specialized(
+            unit,
+            grid=(passes, work.run),
+            in_specs=specs(body, block, names),
+            wg_axis="warpgroup",
+            num_compute_wgs=warpgroups,
+            memory_registers=variant.memory_registers,
+            max_concurrent_steps=min(variant.stages, passes * work.run),
+            compute_context=compute,
+        )(*operands)
+
+    shape = (work.planes, work.tiles * work.split.rows, passes * body.tokens)
+    return plgpu.kernel(
+        run,
+        out_type=jax.ShapeDtypeStruct(shape, body.sums),
+        grid=(work.blocks,),
+        grid_names=("block",),
+        num_threads=warpgroups + 1,
+        thread_name="warpgroup",
+        interpret=interpreter(body.interpret),
+    )

@@ -1,0 +1,33 @@
+"""How a kernel is laid out: choices that change its speed and no bit of its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """Choices of the kernel that streams weights.
+
+    >>> Variant(stages=6).join
+    'kernel'
+    """
+
+    #: units whose operands are in shared memory at once
+    stages: int = 4
+    #: who adds the parts of a tile: ``kernel``, the thread block that began it, or ``planes``, XLA in a second kernel
+    join: str = "kernel"
+    #: 64 x 128 blocks whose products are in flight at once
+    flight: int = 1
+    #: rows of activations in one pass over the weights
+    tokens: int = 256
+    #: registers that a thread of the loading warpgroup keeps
+    memory_registers: int = 40
+
+    def __post_init__(self) -> None:
+        if self.join not in ("kernel", "planes"):
+            raise ValueError(f"join={self.join!r}; choose kernel or planes")
+        if self.stages < 1 or self.flight < 1:
+            raise ValueError(f"stages={self.stages} and flight={self.flight} must be at least 1")
+        if self.tokens % 8 or not 8 <= self.tokens <= 256:
+            raise ValueError(f"tokens={self.tokens} must be a multiple of 8 in 8..256")
