@@ -103,6 +103,6 @@ def _encode_array(x: Array, random_bits: Array | None, request: Conversion, inte
 _encode: Callable[..., Array] = jax.jit(_encode_array, static_argnums=(2, 3))  # pyright: ignore[reportUnknownMemberType]
 
 
-def whole_blocks(x: Array, size: int) -> Array:
+def whole_blocks(x: Array, size: int, per_block: int = PER_CTA) -> Array:
     """The elements in a row, with as many zeros behind them as fill the last thread block."""
-    return lax.pad(x.reshape(size), x.dtype.type(0), [(0, -size % PER_CTA, 0)])
+    return lax.pad(x.reshape(size), x.dtype.type(0), [(0, -size % per_block, 0)])

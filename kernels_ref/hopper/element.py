@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from formats import Format
+from formats import Format, get
 from kernels_ref.hopper import element_nearest
 from kernels_ref.pallas import interpreter, pallas
 from reference.array import decode as array_decode
@@ -24,7 +24,7 @@ from reference.array.conversion import Conversion
 PER_CTA = 4096
 #: neighbours that a thread holds, for inputs of 4 bytes and of less: 16 bytes
 _VECTOR = {4: 4, 2: 8, 1: 16}
-#: the dtypes that are decoded into
+#: the dtypes that codes are decoded into
 DECODED = ("float32", "bfloat16")
 
 
@@ -43,16 +43,30 @@ def encoder(request: Conversion, size: int, *, packed: bool = False, interpret: 
 
 
 def decoder(spec: Format, size: int, dtype: str, *, packed: bool = False, interpret: bool = False) -> Any:
-    """The kernel that maps ``size`` uint8 codes (uint4 where ``packed``), a multiple of `PER_CTA`, to their values.
+    """The kernel that maps ``size`` uint8 codes (uint4 where ``packed``), a multiple of `PER_CTA`, to `values`."""
 
-    ``dtype``: one of `DECODED`; rounded once where bfloat16 does not hold them all.
-    """
+    def decoded(codes: Array) -> Array:
+        return values(codes.astype(jnp.uint8), spec, dtype)
 
-    def values(codes: Array) -> Array:
-        numbers = array_decode.decode(codes.astype(jnp.uint8), spec, jnp)
-        return numbers.astype(jnp.dtype(dtype))
+    return each(decoded, jax.ShapeDtypeStruct((size,), jnp.dtype(dtype)), interpret=interpret)
 
-    return each(values, jax.ShapeDtypeStruct((size,), jnp.dtype(dtype)), interpret=interpret)
+
+def decodable(fmt: str | Format, dtype: str) -> Format:
+    """The format, if every value of it is one of ``dtype``: ``ValueError`` otherwise."""
+    spec = get(fmt)
+    if dtype not in DECODED:
+        raise ValueError(f"dtype={dtype!r} is not decoded into; choose one of: {', '.join(DECODED)}")
+    if spec.bits > 8 or array_decode.target(spec) is not array_decode.BINARY32:
+        raise ValueError(f"{spec.name}: the kernels decode formats of at most 8 bits whose values binary32 holds")
+    return spec
+
+
+def values(codes: Array, spec: Format, dtype: str) -> Array:
+    """Values of uint8 codes in one of `DECODED`; at most 8 significant bits fit the upper half of binary32."""
+    numbers = array_decode.decode(codes, spec, jnp)
+    if dtype == "float32":
+        return numbers
+    return (numbers.view(jnp.int32) >> 16).astype(jnp.int16).view(jnp.bfloat16)
 
 
 def each(function: Callable[..., Array], out: jax.ShapeDtypeStruct, *, interpret: bool = False) -> Any:

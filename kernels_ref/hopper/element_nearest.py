@@ -83,7 +83,7 @@ def floats(bits: Array, spec: FloatSpec, xp: Namespace) -> Array:
 
 
 def magnitudes(magnitude: Array, spec: FloatSpec, xp: Namespace) -> Array:
-    """int32 numbers whose lowest ``spec.magnitude_bits`` bits are the codes of float32 numbers that are not negative."""
+    """int32 numbers whose lowest ``spec.magnitude_bits`` bits are the codes of float32 numbers from 0 on."""
     t, width = spec.fraction_bits, spec.magnitude_bits
     drop, first = FRACTION_BITS - t, (spec.emin + BIAS) << FRACTION_BITS
     held = xp.minimum(magnitude, number(xp.int32(largest_pattern(spec)), xp))

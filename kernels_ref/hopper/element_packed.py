@@ -1,0 +1,171 @@
+"""Codes in packed words and back, in one pass: elements to words, words to values.
+
+Nibbles, the first one low, are a Mosaic kernel, since XLA does not reach the memory's speed from bfloat16. All other
+layouts are left to XLA, whose fusion does: on an H100 four 6-bit codes in three bytes, written as 32-bit words, take
+3.08 TB/s, four trits in a byte 3.06 and five 3.05, where a copy takes 3.03. There `kernels_ref`'s own functions, or
+`dense` below, are the kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+import formats
+from formats import Format, Layout, NanRule, Rounding, Saturation
+from formats.layouts.bits import AnyLayout, BitLayout
+from kernels_ref import packing
+from kernels_ref.codec import as_jax
+from kernels_ref.hopper import element, element_nearest
+from kernels_ref.mosaic import DTYPES, checked, drawn, whole_blocks
+from kernels_ref.pallas import pallas
+from reference.array.conversion import Conversion, conversion
+from reference.array.packing import digits_of_codes
+from reference.packing import check_codes, check_words
+
+_NIBBLES = "4bit_low_first"
+
+
+def encode_packed(
+    x: ArrayLike,
+    fmt: str | Format,
+    layout: str | Layout | BitLayout,
+    *,
+    rounding: Rounding | str,
+    saturation: Saturation | str,
+    nan: NanRule | str | None = None,
+    random_bits: ArrayLike | None = None,
+    random_bit_count: int | None = None,
+    interpret: bool = False,
+) -> Array:
+    """``reference.pack(reference.encode(x, fmt, ...), layout)`` without the codes in between, bit for bit.
+
+    Arguments:
+        x: float32, bfloat16 or float16; the last axis (axes, if the tile of the layout has several) must fill words.
+        fmt: a format of at most 8 bits, as many as the layout stores.
+        nan: must be stated for a format that has no NaN, since a kernel refuses no element.
+        interpret: run a Mosaic kernel on any backend by Pallas' GPU interpreter, slowly.
+
+    Returns the words of the layout. Works under jit. A tensor whose size is no multiple of 4096 is padded in front of
+    the kernel of nibbles and cut behind it.
+
+    Raises ``TypeError`` and ``ValueError`` as `reference.encode` and `reference.pack`; ``ImportError`` where nibbles are
+    asked for and Mosaic GPU is missing.
+
+    >>> encode_packed(jnp.array([1.0, -6.0, 0.0, 2.0]), "e2m3", "compressed_tensors_fp6",
+    ...               rounding="nearest_ties_to_even", saturation="sat_finite", nan="zero")
+    Array([200,  15,  64], dtype=uint8)
+    """
+    request = checked(
+        conversion(fmt, rounding=rounding, saturation=saturation, nan=nan, random_bit_count=random_bit_count)
+    )
+    values, spec = as_jax(x), formats.layout(layout)
+    if values.dtype.name not in DTYPES:
+        raise TypeError(f"x has dtype {values.dtype.name}; the kernel takes {', '.join(DTYPES)}")
+    if spec.code_bits != request.spec.bits:
+        raise ValueError(
+            f"{spec.name} stores codes of {spec.code_bits} bits; {request.spec.name} has {request.spec.bits}"
+        )
+    check_codes(np.empty(values.shape, np.uint8), spec)
+    return _encode(values, drawn(random_bits, request, values.shape), request, spec, interpret)
+
+
+def _encode_array(
+    x: Array, random_bits: Array | None, request: Conversion, layout: AnyLayout, interpret: bool
+) -> Array:
+    operands = [operand for operand in (x, random_bits) if operand is not None]
+    size = math.prod(x.shape)
+    if layout.name != _NIBBLES or size == 0:
+        return words(element_nearest.encode(x, request, jnp, *operands[1:]), layout)
+    rows = [whole_blocks(operand, size) for operand in operands]
+    codes = element.encoder(request, rows[0].size, packed=True, interpret=interpret)(*rows)
+    pairs = lax.bitcast_convert_type(codes.reshape(-1, 2), jnp.uint8)
+    return pairs[: size // 2].reshape(*x.shape[:-1], -1)
+
+
+_encode: Callable[..., Array] = jax.jit(_encode_array, static_argnums=(2, 3, 4))  # pyright: ignore[reportUnknownMemberType]
+
+
+def words(codes: Array, layout: AnyLayout) -> Array:
+    """`kernels_ref.pack` of codes that are known to be right, as XLA writes it fastest on a GPU."""
+    if codes.size == 0:
+        return packing.pack(codes, layout)
+    if isinstance(layout, Layout) and layout.radix & (layout.radix - 1):
+        digits = digits_of_codes(codes, layout).reshape(*codes.shape[:-1], -1, layout.per_byte)
+        return sum(digits[..., i] * jnp.uint8(place) for i, place in enumerate(layout.places))  # pyright: ignore[reportReturnType]
+    if not is_dense(layout):
+        return packing.pack(codes, layout)
+    return dense(codes, layout)
+
+
+def is_dense(layout: AnyLayout) -> bool:
+    """Whether codes follow each other from the lowest bit on, along the last axis, so that words of any width do."""
+    if isinstance(layout, Layout):
+        return layout.radix == 1 << layout.code_bits and not layout.big_endian
+    return isinstance(layout, BitLayout) and layout.order == "k b" and len(layout.tile) == 1 and not layout.big_endian
+
+
+def dense(codes: Array, layout: Any) -> Array:
+    """Words of a dense layout by way of 32-bit words, wherever a row of codes fills these."""
+    width, bits = layout.code_bits, layout.word_bits if isinstance(layout, BitLayout) else 8
+    many = math.lcm(32, width) // width
+    if codes.shape[-1] % many:
+        return packing.pack(codes, layout)
+    digits = (
+        (codes.astype(jnp.uint32) + layout.offset) & ((1 << width) - 1) if layout.offset else codes.astype(jnp.uint32)
+    )
+    columns = [digits.reshape(*codes.shape[:-1], -1, many)[..., i] for i in range(many)]
+    made = jnp.stack([_word(columns, width, low) for low in range(0, many * width, 32)], axis=-1)
+    made = made.reshape(*codes.shape[:-1], -1)
+    if bits == 32:
+        return made
+    return lax.bitcast_convert_type(made, jnp.dtype(f"uint{bits}")).reshape(*codes.shape[:-1], -1)
+
+
+def _word(columns: list[Array], width: int, low: int) -> Array:
+    """The 32 bits from ``low`` on of codes side by side."""
+    word = jnp.zeros_like(columns[0])
+    for i, column in enumerate(columns):
+        up = i * width - low
+        if -width < up < 32:
+            word = word | (column << up if up >= 0 else column >> -up)
+    return word
+
+
+def decode_packed(
+    words: ArrayLike, fmt: str | Format, layout: str | AnyLayout, *, dtype: str = "float32", interpret: bool = False
+) -> Array:
+    """``reference.decode(reference.unpack(words, layout), fmt)`` without the codes in between, bit for bit.
+
+    ``words``: of the layout, any shape it has. ``dtype``: float32 or bfloat16, which holds every value of a format of at
+    most 8 bits. Nibbles, the first one low, are a Mosaic kernel where ``words`` fills thread blocks of 2048 bytes; all
+    else is XLA's. Works under jit, where words that `reference.pack` never makes are the caller's to avoid.
+
+    >>> decode_packed(jnp.array([200, 15, 64], jnp.uint8), "e2m3", "compressed_tensors_fp6", dtype="bfloat16")
+    Array([1, -6, 0, 2], dtype=bfloat16)
+    """
+    target, spec, array = element.decodable(fmt, dtype), formats.layout(layout), jnp.asarray(words)  # pyright: ignore[reportUnknownMemberType]
+    if spec.code_bits != target.bits:
+        raise ValueError(f"{spec.name} stores codes of {spec.code_bits} bits; {target.name} has {target.bits}")
+    if spec.name != _NIBBLES or array.size == 0:
+        return element.values(packing.unpack(array, spec), target, dtype)
+    check_words(array, spec)
+    pallas()
+    return _decode_nibbles(array.astype(jnp.uint8), target, dtype, interpret)
+
+
+def _nibbles(words: Array, spec: Format, dtype: str, interpret: bool) -> Array:
+    row = whole_blocks(words, words.size, element.PER_CTA // 2)
+    codes = lax.bitcast_convert_type(row, jnp.uint4).reshape(-1)
+    numbers = element.decoder(spec, codes.size, dtype, packed=True, interpret=interpret)(codes)
+    return numbers[: 2 * words.size].reshape(*words.shape[:-1], -1)
+
+
+_decode_nibbles: Callable[..., Array] = jax.jit(_nibbles, static_argnums=(1, 2, 3))  # pyright: ignore[reportUnknownMemberType]
