@@ -43,6 +43,9 @@ class DenseVariant:
     blocks: int = 132
 
     def __post_init__(self) -> None:
+        for name, accepted in (("warpgroups", (1, 2)), ("cluster", (1, 2, 4)), ("stages", range(2, 17))):
+            if getattr(self, name) not in accepted:
+                raise ValueError(f"{name}={getattr(self, name)} must be one of {list(accepted)}")
         for name, unit, top in (
             ("rows", ROWS * self.warpgroups, 256),
             ("columns", SQUARE, 256),
@@ -52,9 +55,6 @@ class DenseVariant:
             value = getattr(self, name)
             if value % unit or not 0 < value <= top:
                 raise ValueError(f"{name}={value} must be a multiple of {unit} in [{unit}, {top}]")
-        for name, accepted in (("warpgroups", (1, 2)), ("cluster", (1, 2, 4)), ("stages", range(2, 17))):
-            if getattr(self, name) not in accepted:
-                raise ValueError(f"{name}={getattr(self, name)} must be one of {list(accepted)}")
         if self.band < 1:
             raise ValueError(f"band={self.band} must be at least 1")
         if self.registers > 128:
