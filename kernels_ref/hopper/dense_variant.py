@@ -13,8 +13,6 @@ from kernels_ref.pallas import pallas
 ROWS = 64
 #: results go to memory in squares of this many rows and columns
 SQUARE = 64
-#: bytes of shared memory that a thread block may have
-SHARED = 232448
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,76 @@
+"""Dense kernels compiled for an H100 that is not there: what the assembler says, and which instructions are left."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import jax
+import pytest
+
+from formats.products import scaled_product, scaled_products
+from kernels_ref.hopper.aot import compile_for, missing
+from kernels_ref.hopper.dense import dense_matmul
+from kernels_ref.hopper.dense_plan import is_dense, is_expanded
+from kernels_ref.hopper.dense_variant import DenseVariant
+from kernels_ref.hopper.ptx_lint import Claims, lint
+from kernels_ref.hopper.ptx_text import instructions
+from reference.products.arguments import expected, size
+
+DENSE = [name for name in scaled_products() if is_dense(scaled_product(name))]
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+
+
+def compiled(name, m, n, k, **options):
+    product = scaled_product(name)
+    packed = is_expanded(product)
+    shapes = expected(product, size(product, (m, k), (n, k), None))
+    terms = {
+        term: jax.ShapeDtypeStruct(shape, "int32" if term in ("multiplier", "shift") else "float32")
+        for term, shape in shapes.items()
+    }
+    operands = [jax.ShapeDtypeStruct(shape, "uint8") for shape in ((m, k), (n, k // 2 if packed else k))]
+
+    def run(a, w, terms):
+        return dense_matmul(a, w, product=product, packed=packed, **terms, **options)
+
+    return compile_for("h100", run, *operands, terms)
+
+
+def opcodes(kernel):
+    return Counter(each.opcode for each in instructions(kernel.ptx))
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_the_code_is_what_was_meant(name):
+    """No spills and no serialised wgmma; one roundings for each factor, one fused addition for each promoted sum."""
+    product = scaled_product(name)
+    made = compiled(name, *((256, 28672) if is_expanded(product) else (8192, 8192)), 8192)
+    kernel = made.kernels[0]
+    found = opcodes(kernel)
+    sums = 64 if product.a_grouped else 128  # of a thread
+    claims = Claims(fused=sums if product.a_grouped else 0)
+    assert [str(each) for each in lint(made, claims)] == []
+    assert sum(count for opcode, count in found.items() if opcode.startswith("wgmma.mma_async")) == 4
+    factors = {"w8a8_fp8_block128": 2 / 64, "w8a8_int8_dyadic": 0, "w8a8_fp8_tensor": 1}.get(name, 2)
+    assert sum(count for opcode, count in found.items() if opcode.startswith("mul.f32")) == factors * sums
+    assert not any(opcode.startswith(("add.f32", "add.rn.f32")) for opcode in found)
+
+
+def test_weights_in_registers_wait_for_the_matrix_unit():
+    """The next weights may be written only when nothing reads the last ones: no group of wgmma stays behind."""
+    found = instructions(compiled("w4a8_qqq_channel", 256, 512, 512).kernels[0].ptx)
+    waits = [each.operands for each in found if each.opcode.startswith("wgmma.wait_group")]
+    assert {tuple(each) for each in waits} == {("0",)}
+
+
+@pytest.mark.parametrize("variant", [DenseVariant(cluster=1), DenseVariant(cluster=4, blocks=128)])
+def test_clusters(variant):
+    made = compiled("w8a8_int8", 1024, 1024, 512, variant=variant)
+    assert lint(made, Claims()) == ()
+    shared = [each for each in made.kernels[0].ptx.splitlines() if ".multicast::cluster" in each]
+    assert bool(shared) == (variant.cluster > 1)
+
+
+def test_too_many_stages_are_refused():
+    with pytest.raises(ValueError, match="exceeds available shared memory"):
+        compiled("w8a8_int8", 1024, 1024, 512, variant=DenseVariant(stages=8))
