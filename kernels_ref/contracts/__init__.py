@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from formats.look_up import find_record
 from kernels_ref.contracts.codes import FAMILIES
+from kernels_ref.contracts.elements import element_contracts
 from kernels_ref.contracts.operands import operands
 from kernels_ref.contracts.products import product_contracts
 from kernels_ref.contracts.record import KernelContract, Operand, Operation, Shape, resolve
@@ -25,7 +26,7 @@ __all__ = [
     "resolve",
 ]
 
-_CONTRACTS = {each.name: each for each in product_contracts()}
+_CONTRACTS = {each.name: each for each in (*product_contracts(), *element_contracts())}
 
 
 def contracts(operation: Operation | None = None) -> list[str]:

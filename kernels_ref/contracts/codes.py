@@ -21,6 +21,7 @@ FAMILIES = {
     "cancelling": "each second product is the negative of the one before it, save for a few",
     "zeros": "four codes of five are zero, positive or negative, the others are the least and the greatest",
     "extremes": "codes of the greatest magnitudes alone",
+    "exact": "small integers as activations, scales that are powers of two: the same sums in every order",
 }
 
 _NUMBERS = {"float32": (np.uint32, 8, 23), "bfloat16": (np.uint16, 8, 7), "float16": (np.uint16, 5, 10)}
@@ -38,7 +39,7 @@ def codes(rng: Random, fmt: str, shape: tuple[int, ...], family: str) -> Array:
     spec = formats.get(fmt)
     if family == "cancelling" and shape[-1] % 2:
         raise ValueError(f"cancelling operands come in pairs along K; K = {shape[-1]}")
-    every = _every(spec)
+    every = _small(spec) if family == "exact" else _every(spec)
     if family == "zeros":
         zeros, ends = _zeros(spec), np.concatenate([every[:2], _greatest(spec, 2)])
         return np.where(rng.random(shape, np.float32) < 0.8, rng.choice(zeros, shape), rng.choice(ends, shape))
@@ -56,6 +57,9 @@ def cancel(rng: Random, a: Array, w: Array, fmt: str) -> tuple[Array, Array]:
 
 def scales(rng: Random, fmt: str, shape: tuple[int, ...], family: str) -> Array:
     """Codes of scales in ``fmt``; float32 numbers for ``"float32"``."""
+    if family == "exact":
+        powers = np.ldexp(1.0, rng.integers(-1, 2, shape))
+        return as_codes(powers, fmt)
     if fmt not in _BINADES:
         every = _every(formats.get(fmt))
         common = every[len(every) // 8 : len(every) * 3 // 8]
@@ -80,7 +84,8 @@ def as_codes(values: Array, fmt: str) -> Array:
     """Numbers rounded to nearest even, as codes; float32 stays a number."""
     if fmt == "float32":
         return values.astype(np.float32)
-    return values.astype(np.dtype(getattr(ml_dtypes, fmt, None) or fmt)).view(np.uint16)
+    kind = np.dtype(getattr(ml_dtypes, fmt, None) or fmt)
+    return values.astype(kind).view(f"u{kind.itemsize}")
 
 
 def _pick(rng: Random, table: Array, shape: tuple[int, ...]) -> Array:
@@ -103,6 +108,16 @@ def _every(spec: Any) -> Array:
         positive = np.arange(spec.bias - 6 << spec.fraction_bits, spec.bias + 7 << spec.fraction_bits)
     signed = [positive, positive | spec.sign_code] if spec.signed else [positive]
     return np.concatenate(signed).astype(np.uint8 if spec.bits <= 8 else np.uint16)
+
+
+def _small(spec: Any) -> Array:
+    """Of 8 bits and more, the integers from -2 to 2; of fewer, every finite code."""
+    if spec.bits < 8:
+        return _every(spec)
+    values = np.arange(-2, 3)
+    if isinstance(spec, IntSpec):
+        return values.astype(np.int8).view(np.uint8)
+    return as_codes(values.astype(np.float64), spec.name)
 
 
 def _zeros(spec: Any) -> Array:

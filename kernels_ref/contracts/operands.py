@@ -44,8 +44,8 @@ def each_shape(operand: Operand, sizes: Shape) -> tuple[int, ...]:
 def _draw(rng: codes.Random, contract: KernelContract, operand: Operand, shape: tuple[int, ...], family: str) -> Array:
     if contract.operation is Operation.SCALED_PRODUCT:
         if operand.name in ("a", "w", "zero_point"):
-            paired = family == "cancelling" and operand.name != "zero_point"
-            return codes.codes(rng, operand.format, shape, family if paired or family != "cancelling" else "random")
+            paired = family != "cancelling" or operand.name != "zero_point"
+            return codes.codes(rng, operand.format, shape, family if paired else "random")
         if operand.format == "int32":
             return codes.dyadic(rng, shape, operand.name)
         return codes.scales(rng, operand.format, shape, family)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from formats.products import Factor, ScaledProduct, StreamK, Weight, scaled_product, scaled_products
+from formats.products import Factor, ScaledProduct, StreamK, scaled_product, scaled_products
 from kernels_ref.contracts.record import KernelContract, Operand, Operation, Shape
+from kernels_ref.hopper.dense_plan import is_dense
 
-GOLDEN = "reference.scaled_matmul"
+GOLDEN = "reference.scaled_product.scaled_matmul"
 STREAMED = "kernels_ref.hopper.scaled_matmul"
-DENSE = "kernels_ref.hopper.dense_matmul"
-ON_XLA = "kernels_ref.scaled_matmul"
+DENSE = "kernels_ref.hopper.dense.dense_matmul"
+ON_XLA = "kernels_ref.scaled_product.scaled_matmul"
 
 _TILED = (
     "activations row-major; weights packed offline, tile by tile of {rows} rows times {depth} elements of K, each tile"
@@ -28,7 +29,7 @@ def _contract(product: ScaledProduct) -> KernelContract:
         name=product.name,
         operation=Operation.SCALED_PRODUCT,
         operands=_operands(product),
-        out=(product.out,),
+        out=(Operand(name="y", format=product.out, shape=("m", "n")),),
         granularity=_granularity(product),
         layout=_TILED.format(rows=split.rows, depth=split.depth),
         golden=GOLDEN,
@@ -41,11 +42,6 @@ def _contract(product: ScaledProduct) -> KernelContract:
         example=Shape(m=8, n=256, k=512),
         source=product.source,
     )
-
-
-def is_dense(product: ScaledProduct) -> bool:
-    """Whether weights and activations are 8-bit codes of one format: the matrix unit takes both as they lie."""
-    return product.a == product.w and product.weight is Weight.DECODED
 
 
 def _operands(product: ScaledProduct) -> tuple[Operand, ...]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import enum
 import importlib
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from formats.products import StreamK
+
+_SIZE = re.compile(r"(\d*)([mnk])(?:/(\d+))?")
 
 
 class Operation(enum.Enum):
@@ -25,13 +28,13 @@ class Operation(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operand:
-    """One array that golden function and kernels take.
+    """One array that golden function and kernels take or give.
 
-    ``shape`` names the sizes of a `Shape`: ``("m", "k")``, ``("n", "k/128")``; () is one number.
+    ``shape`` names the sizes of a `Shape`: ``("m", "k")``, ``("n", "k/128")``, ``("m", "3k/4")``; () is one number.
     """
 
     name: str
-    format: str  #: a registered format, whose codes are taken, or ``"float32"`` or ``"int32"``: numbers
+    format: str  #: a registered format, whose codes are taken, or a dtype of numbers such as ``"float32"``
     shape: tuple[str, ...]
 
 
@@ -52,11 +55,13 @@ class Shape:
         return tuple(self._size(name) for name in names)
 
     def _size(self, name: str) -> int:
-        letter, _, divisor = name.partition("/")
-        size, parts = getattr(self, letter), int(divisor or 1)
+        found = _SIZE.fullmatch(name)
+        if found is None:
+            raise ValueError(f"size {name!r} is not of the form 3k/4, with m, n or k")
+        size, parts = getattr(self, found[2]), int(found[3] or 1)
         if size % parts:
-            raise ValueError(f"{letter} = {size} is no multiple of {parts}")
-        return size // parts
+            raise ValueError(f"{found[2]} = {size} is no multiple of {parts}")
+        return int(found[1] or 1) * size // parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +71,7 @@ class KernelContract:
     name: str
     operation: Operation
     operands: tuple[Operand, ...]
-    out: tuple[str, ...]  #: formats of the results
+    out: tuple[Operand, ...]  #: the results
     granularity: str  #: what shares a scale
     layout: str  #: where the operands' codes lie in memory as the kernels read them
     golden: str  #: dotted name of the function that says what is right

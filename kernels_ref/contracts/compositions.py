@@ -1,0 +1,46 @@
+"""Golden functions that are two of `reference` after each other, and the same on XLA."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reference
+from formats import Format
+
+
+def encode_packed(x: Any, fmt: str | Format, layout: str, **policy: Any) -> Any:
+    """``reference.pack(reference.encode(x, fmt, ...), layout)``."""
+    return reference.pack(reference.encode(x, fmt, **policy), layout)
+
+
+def decode_packed(words: Any, fmt: str | Format, layout: str, dtype: str) -> Any:
+    """``reference.decode(reference.unpack(words, layout), fmt)`` in a dtype that holds every value."""
+    return decode(reference.unpack(words, layout), fmt, dtype)
+
+
+def decode(codes: Any, fmt: str | Format, dtype: str) -> Any:
+    """`reference.decode` in a dtype that holds every value."""
+    import ml_dtypes
+
+    return reference.decode(codes, fmt).astype(getattr(ml_dtypes, dtype, None) or dtype)
+
+
+def encode_packed_on_xla(x: Any, fmt: str | Format, layout: str, **policy: Any) -> Any:
+    """`encode_packed` of `kernels_ref`, as XLA fuses it."""
+    import kernels_ref
+
+    return kernels_ref.pack(kernels_ref.encode(x, fmt, **policy), layout)
+
+
+def decode_packed_on_xla(words: Any, fmt: str | Format, layout: str, dtype: str) -> Any:
+    """`decode_packed` of `kernels_ref`, as XLA fuses it."""
+    import kernels_ref
+
+    return decode_on_xla(kernels_ref.unpack(words, layout), fmt, dtype)
+
+
+def decode_on_xla(codes: Any, fmt: str | Format, dtype: str) -> Any:
+    """`decode` of `kernels_ref`, as XLA fuses it."""
+    import kernels_ref
+
+    return kernels_ref.decode(codes, fmt).astype(dtype)
