@@ -1,0 +1,107 @@
+"""Every kernel on a real GPU: each bit against the golden models, and its time beside XLA, cuBLAS and Triton.
+
+    PYTHONPATH=. python benchmarks/hardware_kernels.py --out OUT --weights weights.npz
+
+Verifying and timing run as processes of their own, watched: one that hangs is killed and begun again without what hung.
+Processes that verify share the GPU; those that time have it alone, but compile while the others verify. The record,
+``OUT/kernels.json``, is written after every stage; a table is printed last. ``--budget`` seconds bound all of it, the
+most important parts come first.
+
+Exit status: 0 every bit equal and every fault noticed, 1 not, 2 no GPU. ``--interpret`` walks the same path on a CPU
+with tiny shapes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from clock import elapsed, say
+from kernels import schedule, summary
+from kernels.settings import Settings
+from kernels.supervise import Worker, collected, watch
+
+from analysis.evidence import driver
+
+
+def main() -> int:
+    options = arguments()
+    settings = Settings.tiny(weights=str(options.weights or "")) if options.interpret else options.settings
+    if driver() is None and not options.interpret:
+        say("no GPU: there is no NVIDIA driver; --interpret runs a small part without one")
+        return 2
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="assay-kernels-") as folder:
+        workers = begun(options, settings, Path(folder))
+        record = run(workers, options, settings, Path(folder))
+        (options.out / "log.txt").write_text(logs(workers, Path(folder)), encoding="utf-8")
+    print(summary.table(record), flush=True)
+    return 0 if record["holds"] else 1
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="a folder for kernels.json and log.txt")
+    parser.add_argument("--budget", type=float, default=420, help="seconds for everything")
+    parser.add_argument("--weights", type=Path, help="real weights: python -m kernels.real --out FILE")
+    parser.add_argument("--verifiers", type=int, default=5, help="processes that verify at the same time")
+    parser.add_argument("--only", nargs="+", help="contracts; all by default")
+    parser.add_argument("--settings", type=Settings.from_json, default=None, help="fields of Settings, JSON")
+    parser.add_argument("--interpret", action="store_true", help="no GPU: Pallas' interpreter, tiny shapes")
+    options = parser.parse_args()
+    if options.settings is None:
+        options.settings = Settings(weights=str(options.weights.resolve()) if options.weights else "")
+    return options
+
+
+def begun(options: argparse.Namespace, settings: Settings, folder: Path) -> dict[str, list[Worker]]:
+    """All processes, started; those that time wait for their turn."""
+    end = time.monotonic() + options.budget
+    common: dict[str, Any] = {"folder": folder, "settings": settings.to_json(), "until": end - 20}
+    shares = schedule.shared_out(schedule.verifications(options.only), options.verifiers)
+    verifiers = [Worker(name=f"verify{i}", items=items, **common) for i, items in enumerate(shares)]
+    common["threads"] = 6
+    timers = [
+        Worker(name="time", items=schedule.timings(options.only), go=folder / "go-time", **common),
+        Worker(name="peers", items=schedule.peers(), go=folder / "go-peers", **common),
+    ]
+    if settings.interpret:
+        timers.pop()
+    for worker in [*verifiers, *timers]:
+        worker.start()
+    return {"verify": verifiers, "time": timers}
+
+
+def run(workers: dict[str, list[Worker]], options: argparse.Namespace, settings: Settings, folder: Path) -> Any:
+    """Stage after stage; the record so far is written after each."""
+    begin, every = time.monotonic(), [worker for group in workers.values() for worker in group]
+    record: dict[str, Any] = {}
+
+    def write(stage: str) -> None:
+        record.update(summary.record(collected(every), settings, elapsed()))
+        (options.out / "kernels.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        say(f"{stage}: {record['outputs']:,} results compared, {record['mismatches']:,} mismatches")
+
+    watch(workers["verify"], begin + schedule.VERIFYING * options.budget)
+    write("verified")
+    for worker, share in zip(workers["time"], (schedule.TIMING, 1.0), strict=False):
+        assert worker.go is not None
+        worker.go.touch()
+        watch([worker], begin + share * options.budget)
+        write(worker.name)
+    return record
+
+
+def logs(workers: dict[str, list[Worker]], folder: Path) -> str:
+    """What the processes printed."""
+    names = [worker.name for group in workers.values() for worker in group]
+    found = {name: folder / f"{name}.log" for name in names}
+    return "\n".join(f"== {name}\n{path.read_text(errors='replace')}" for name, path in found.items() if path.exists())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,52 @@
+"""An element or block kernel against XLA's compilation of the golden code on a whole plane, and NumPy on some rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from analysis.bench import kernel_calls
+from kernels.compare import Tally, difference, leaves
+from kernels.settings import Settings
+from kernels_ref.contracts import Shape, contract, operands, resolve
+
+#: what inputs look like
+FAMILIES = ("random", "scales", "extremes", "zeros")
+
+
+def prepared(name: str, settings: Settings) -> Callable[[], Any]:
+    """Compile; the call that is returned compares."""
+    claim = contract(name)
+    m, k = settings.plane_of(name)
+    shape = Shape(m=m, k=k)
+    example = operands(claim, Shape(m=1, k=k), family="random", seed=settings.seed)
+    described = {key: kernel_calls.described(shape.of(each.shape), example[each.name].dtype) for key, each in
+                 ((each.name, each) for each in claim.operands)}  # fmt: skip
+    runs = {
+        way: kernel_calls.compiled(kernel_calls.bound(claim, way, interpret=settings.interpret), described)
+        for way in claim.kernels
+    }
+
+    def verify() -> dict[str, Any]:
+        on_twin, on_numpy = Tally(), Tally()
+        faults: dict[str, bool] = {}
+        for family in FAMILIES:
+            drawn = operands(claim, shape, family=family, seed=settings.seed)
+            twin, *others = (run(**drawn) for run in runs.values())
+            for way, got in zip(list(runs)[1:], others, strict=True):
+                on_twin.add(f"{family}, {way}", got, twin)
+            rows = slice(0, max(1, m // 64))
+            want = resolve(claim.golden)(**{key: value[rows] for key, value in drawn.items()}, **claim.keywords)
+            on_numpy.add(family, [x[rows] for x in leaves(twin)], want)
+            if not faults:
+                faults = planted(drawn, runs, twin)
+        return {"twin": on_twin.to_json(), "numpy": on_numpy.to_json(), "planted_faults_noticed": faults}
+
+    return verify
+
+
+def planted(drawn: dict[str, Any], runs: dict[str, Any], twin: Any) -> dict[str, bool]:
+    """Whether inputs in another order are seen in the last kernel's results."""
+    wrong = {name: value[::-1].copy() for name, value in drawn.items()}
+    got = list(runs.values())[-1](**wrong)
+    return {"rows in another order": any(difference(x, y)[0] for x, y in zip(leaves(got), leaves(twin), strict=True))}

@@ -1,0 +1,72 @@
+"""One process of the run: a list of items, each prepared in threads ahead of its turn, results written one by one.
+
+    python -m kernels.worker --results FILE --until SECONDS --items ITEM ...
+
+Each line of the results is JSON: ``{"item", "event": "begun"}``, then ``"done"`` with ``"result"`` or ``"failed"`` with
+``"error"``. Items wait for the file ``--go``, if one is named; preparing (tracing, compiling, drawing operands) does
+not. No item begins after ``--until``, a time of the system's monotonic clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes, and torch, share the card
+
+from kernels.items import prepared
+from kernels.settings import Settings
+
+Run = Callable[[], Any]
+
+
+def main() -> int:
+    options = arguments()
+    settings = Settings.from_json(options.settings)
+    with ThreadPoolExecutor(options.threads) as pool, options.results.open("a", encoding="utf-8") as results:
+        futures = {item: pool.submit(prepared, item, settings) for item in options.items}
+        while options.go is not None and not options.go.exists():
+            time.sleep(0.05)
+        for item, future in futures.items():
+            if time.monotonic() > options.until:
+                break
+            for line in outcome(item, future):
+                results.write(json.dumps(line) + "\n")
+                results.flush()
+        pool.shutdown(wait=False, cancel_futures=True)
+    return 0
+
+
+def outcome(item: str, future: Future[Run]) -> Any:
+    """The lines of one item."""
+    begun = time.monotonic()
+    yield {"item": item, "event": "begun"}
+    try:
+        result = future.result()()
+    except BaseException as error:  # whatever it is, the other items go on
+        where = traceback.format_exc().strip().splitlines()[-8:]
+        yield {"item": item, "event": "failed", "error": f"{type(error).__name__}: {error}"[:2000], "where": where}
+    else:
+        yield {"item": item, "event": "done", "result": result, "seconds": round(time.monotonic() - begun, 2)}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--until", type=float, default=float("inf"))
+    parser.add_argument("--go", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--settings", default="{}", help="fields of kernels.settings.Settings, JSON")
+    parser.add_argument("--items", nargs="+", required=True)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
