@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -65,7 +66,7 @@ def bound(claim: KernelContract, way: str, variant: Any = None, interpret: bool 
     taken = inspect.signature(function).parameters
     options = {"variant": variant, "interpret": interpret}
     given = {name: value for name, value in options.items() if name in taken and value}
-    return lambda **given_operands: function(**given_operands, **claim.keywords, **given)
+    return partial(function, **claim.keywords, **given)
 
 
 def _there(x: Any) -> Any:

@@ -62,6 +62,7 @@ def prepared_kernel(name: str, shape: Shape, *, way: str, variant: Any = None, i
     def measure() -> dict[str, Any]:
         timing = timed(prepared.calls(2 if interpret else buffers(size)), least=2 if interpret else 21)
         row = {"what": name, "way": way, **_sizes(shape), "variant": repr(variant) if variant else "default"}
+        row["operand"] = claim.operands[0].format
         row |= {"bytes": size, "operations": operations(claim, shape), "bfloat16_bytes": bfloat16_bytes(shape)}
         return row | timing.to_json()
 
