@@ -8,8 +8,10 @@ MARKS ?= not notebooks
 BIN := $(VENV)/bin
 # tests that need torch, or a package that does
 TORCH_PEERS := torch or mmaemu or bitsandbytes or checkpoints or layouts or blocks or agreement
+# what a compiler for GPUs must match; read when its recipe runs
+JAXLIB = $(shell $(BIN)/python -c "from importlib.metadata import version; print(version('jaxlib'))")
 
-.PHONY: compare test test-torch lint notebooks bench sweep docs clean
+.PHONY: compare test test-torch aot lint notebooks bench sweep docs clean
 
 compare: $(VENV)/.compare  ## the main job: every narrow format on the weights of a real network
 	$(BIN)/assay compare
@@ -20,6 +22,9 @@ test: $(VENV)/.test  ## everything that a CPU can prove in minutes
 test-torch: $(VENV)/.torch  ## PyTorch and what is built on it as peers (Python 3.11; elsewhere torch may download gigabytes of CUDA)
 	$(BIN)/python -m pytest -n $(WORKERS) tests/peers -k "$(TORCH_PEERS)"
 
+aot: $(VENV)/.aot  ## kernels compiled for a GPU that is not there (Python 3.12 or newer)
+	$(BIN)/python -m pytest -n $(WORKERS) tests/kernels
+
 lint: $(VENV)/.test  ## style, types, and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -27,14 +32,16 @@ lint: $(VENV)/.test  ## style, types, and the direction of imports
 	$(BIN)/lint-imports
 
 notebooks: $(VENV)/.test  ## run every notebook from top to bottom
-	$(BIN)/python -m pytest tests/notebooks -m notebooks
+	$(BIN)/python -m pytest -n $(WORKERS) tests/notebooks -m notebooks
 
-bench: $(VENV)/.test  ## ratios against peers and ceilings, a few formats
-	$(BIN)/python benchmarks/codec.py --quick --seconds 0.5
-	$(BIN)/python benchmarks/matmul.py --seconds 1
-	$(BIN)/python benchmarks/blocks.py --seconds 0.5
-	$(BIN)/python benchmarks/packing.py --seconds 0.5
-	$(BIN)/python benchmarks/gguf_blocks.py --seconds 0.5
+bench: $(VENV)/.test  ## ratios against peers and ceilings, a few formats, a short while for each
+	$(BIN)/python benchmarks/codec.py --quick --seconds 0.2
+	$(BIN)/python benchmarks/matmul.py --seconds 0.3
+	$(BIN)/python benchmarks/blocks.py --seconds 0.2
+	$(BIN)/python benchmarks/packing.py --seconds 0.2
+	$(BIN)/python benchmarks/gguf_blocks.py --seconds 0.2
+	$(BIN)/python benchmarks/requantise.py --seconds 0.2
+	$(BIN)/python benchmarks/integer.py --quick --seconds 0.2
 
 sweep: $(VENV)/.test  ## the whole proof, hours; Ctrl-C and run again to resume
 	$(BIN)/assay sweep --record benchmarks/records/sweep.json
@@ -59,6 +66,13 @@ $(VENV)/.torch: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --group peers-torch
 	$(BIN)/python -m pip install --quiet --no-deps compressed-tensors==0.20.1 nvidia-modelopt==0.47.0
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation autoawq==0.2.9
+	touch $@
+
+# the compiler alone, without the libraries of CUDA; of jaxlib's very version: jax ignores any other
+$(VENV)/.aot: $(VENV)/.test
+	$(BIN)/python -c "from kernels_ref.pallas import pallas; pallas()"
+	$(BIN)/python -m pip install --quiet --no-deps --only-binary :all: jax-cuda13-plugin==$(JAXLIB) jax-cuda13-pjrt==$(JAXLIB)
+	JAX_PLATFORMS=cpu PYTHONPATH=tests $(BIN)/python -c "from described_gpu import h100; print('compiles for', h100())"
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.test

@@ -1,6 +1,7 @@
 """Speed of integer-only networks in JAX as ratios to the same networks in float32, measured in the same run.
 
     python benchmarks/integer.py                 # two minutes
+    python benchmarks/integer.py --quick         # EfficientNet-Lite0 on one picture, half a minute
     python benchmarks/integer.py --seconds 30 --record benchmarks/records/cpu_integer.json
 
 A ratio is the float network's time over the integer-only one's, above 1 where the integers are the faster. The digits
@@ -36,14 +37,16 @@ from reference.integer.run import quantise_input
 
 Picture = np.ndarray[Any, np.dtype[np.float32]]
 
-DIGITS, PICTURES = 256, 16
+DIGITS, PICTURES, QUICK_PICTURES = 256, 16, 1
 #: the integers no slower than the floats, and no more than five times as slow
 NO_SLOWER, FIVE_TIMES = 1.0, 0.2
 SCHEMES = ("tflite_int8", "hawq_v3")
 
 
 def main() -> int:
-    options = parser(__doc__, seconds=10.0).parse_args()
+    made = parser(__doc__, seconds=10.0)
+    made.add_argument("--quick", action="store_true", help="one picture instead of 16")
+    options = made.parse_args()
     counted: dict[str, Any] = {}
 
     def counting() -> Iterator[Result]:
@@ -53,13 +56,13 @@ def main() -> int:
 
     results = list(heard(counting()))
     show(results, "integer-only networks on this CPU")
-    return conclude(results, options, {"audit": counted})
+    return conclude(results, options, {"quick": options.quick, "audit": counted})
 
 
 def measurements(options: argparse.Namespace) -> Iterator[tuple[Result, Network]]:
     for scheme in SCHEMES:
         yield digits(scheme, options.seconds)
-    yield pictures(options.seconds)
+    yield pictures(QUICK_PICTURES if options.quick else PICTURES, options.seconds)
 
 
 def digits(scheme: str, seconds: float) -> tuple[Result, Network]:
@@ -70,12 +73,12 @@ def digits(scheme: str, seconds: float) -> tuple[Result, Network]:
     return Result(f"digits network, {scheme}, batch {DIGITS}", "JAX float32", ratio, NO_SLOWER), network
 
 
-def pictures(seconds: float) -> tuple[Result, Network]:
+def pictures(count: int, seconds: float) -> tuple[Result, Network]:
     floats = fold(efficientnet_lite0())
-    x = (np.random.default_rng(0).integers(0, 256, (PICTURES, 224, 224, 3)).astype(np.float32) - 127) / 128
+    x = (np.random.default_rng(0).integers(0, 256, (count, 224, 224, 3)).astype(np.float32) - 127) / 128
     network = quantise(floats, calibrate(floats, [x[:4]]), "tflite_int8")
     ratio = measured(network, x, in_onnx_runtime(floats, x), seconds)
-    return Result(f"EfficientNet-Lite0, tflite_int8, batch {PICTURES}", "ONNX Runtime", ratio, FIVE_TIMES), network
+    return Result(f"EfficientNet-Lite0, tflite_int8, batch {count}", "ONNX Runtime", ratio, FIVE_TIMES), network
 
 
 def measured(network: Network, x: Picture, peer: Callable[[], object], seconds: float) -> float:

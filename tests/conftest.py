@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import gpu_compiler
 import hypothesis
 import pytest
 from rotation import INDEX, WHOLE
@@ -17,9 +18,14 @@ hypothesis.settings.register_profile("nightly", max_examples=5000, deadline=None
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if wrong := gpu_compiler.complaint(gpu_compiler.installed()):
+        raise pytest.UsageError(wrong)
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     today = "assay rotation: whole" if WHOLE else f"assay rotation: {INDEX} (ASSAY_ROTATION={INDEX} repeats it)"
-    return [today, header()]
+    return [today, header(), gpu_compiler.header(gpu_compiler.installed())]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
