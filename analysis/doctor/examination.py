@@ -10,12 +10,25 @@ from typing import Any
 
 import jax
 
-from analysis.doctor import isolated, machine, numpy_casts, self_check, xla_arithmetic, xla_casts
+from analysis.doctor import gpu_kernels, isolated, machine, numpy_casts, self_check, xla_arithmetic, xla_casts
 from analysis.doctor.finding import Finding, Probe
 
-ON_HOST: tuple[Probe, ...] = (*isolated.PROBES, *machine.PROBES, *numpy_casts.PROBES, *self_check.HOST)
+ON_HOST: tuple[Probe, ...] = (
+    *isolated.PROBES,
+    *machine.PROBES,
+    *numpy_casts.PROBES,
+    *gpu_kernels.PROBES,
+    *self_check.HOST,
+)
 ON_DEVICE: tuple[Probe, ...] = (*xla_arithmetic.PROBES, *xla_casts.PROBES, *self_check.DEVICE)
-GROUPS = (machine.GROUP, numpy_casts.GROUP, xla_arithmetic.GROUP, xla_casts.GROUP, self_check.GROUP)
+GROUPS = (
+    machine.GROUP,
+    numpy_casts.GROUP,
+    xla_arithmetic.GROUP,
+    xla_casts.GROUP,
+    gpu_kernels.GROUP,
+    self_check.GROUP,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

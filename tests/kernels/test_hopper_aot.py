@@ -24,7 +24,7 @@ X = jax.ShapeDtypeStruct((1024,), jnp.float32)
 
 
 def slices():
-    families = [list(family()) for family in ptx_catalogue.FAMILIES]
+    families = [list(family.cases()) for family in ptx_catalogue.FAMILIES]
     return [case for family in families for case in rotate(family, -(-len(family) // A_DAY))]
 
 
