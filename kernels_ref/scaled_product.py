@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from formats.integer_only.requantisers import requantiser
 from formats.products import Factor, ScaledProduct, StreamK, Weight, scaled_product
 from formats.products.record import value_format
 from kernels_ref.dot.accumulate import accumulate, joined
-from kernels_ref.dot.flow import choose, each
+from kernels_ref.dot.flow import choose
 from kernels_ref.dot.numbers import WIDEST_PRODUCT, number, rounded, total
 from kernels_ref.dot.numbers import product as multiply
 from kernels_ref.dot.parts import unpack
@@ -32,10 +33,11 @@ from reference.products.weights import weight_table
 
 #: the sum of parts, the part at work, and which columns have had a part
 _State = tuple[Array, Array, Array]
+_map: Any = lax.map  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 _RNE = Rounding.NEAREST_TIES_TO_EVEN
 _ENCODER = "kernels_ref.encode"
 #: 32-bit words for the sums of chains at work at one time
-_WORDS = 1 << 24
+_WORDS = 1 << 26
 _NAN = FLOAT32.sign_code - 1
 
 
@@ -234,14 +236,20 @@ def _sum(chains: _Chains) -> Callable[..., Array]:
 
 
 def _by_rows(some: Callable[[Array, Array | None], Array], x: Array, a_scale: Array | None, rows: int) -> Array:
-    """``some`` of so many rows at a time, so that memory stays bounded."""
+    """``some`` of at most so many rows at a time, so that memory stays bounded."""
     if rows >= len(x):
         return some(x, a_scale)
+    blocks = math.ceil(len(x) / max(1, rows))
 
-    def one(row: tuple[Array, Array | None]) -> Array:
-        return some(row[0][None], None if row[1] is None else row[1][None])[0]
+    def blocked(z: Array) -> Array:
+        fill = ((0, -len(z) % blocks), *((0, 0),) * (z.ndim - 1))
+        return jnp.pad(z, fill).reshape(blocks, -1, *z.shape[1:])  # pyright: ignore[reportUnknownMemberType]
 
-    return each(one, (x, a_scale), at_a_time=max(1, rows))
+    def one(block: tuple[Array, Array | None]) -> Array:
+        return some(*block)
+
+    of_blocks: Array = _map(one, (blocked(x), None if a_scale is None else blocked(a_scale)))
+    return of_blocks.reshape(-1, of_blocks.shape[-1])[: len(x)]
 
 
 def _scale(given: dict[str, Array], record: ScaledProduct, of: Size) -> Array | None:

@@ -125,13 +125,14 @@ def _scale(given: dict[str, _Array], product: ScaledProduct, of: Size) -> _Array
 
 def _epilogue(acc: _Array, given: dict[str, _Array], product: ScaledProduct) -> Codes:
     out = value_format(product.out)
+    dtype: Any = code_dtype(out, np)
     if product.requantiser is not None:
         ratios = np.ldexp(given["multiplier"].astype(np.float64), -given["shift"])
         integers = acc.astype(np.uint32).view(np.int32)
-        codes = requantise(integers, ratios.tolist(), rule=product.requantiser, fmt=out)
-        return (codes.astype(np.int64) & ((1 << out.bits) - 1)).astype(code_dtype(out, np))
+        found = requantise(integers, ratios.tolist(), rule=product.requantiser, fmt=out)
+        return (found.astype(np.int64) & ((1 << out.bits) - 1)).astype(dtype)
     y = single(acc, product.rule.summation)
     for factor in product.epilogue:
         words = given[factor.value]
         y = times(y, words[:, None] if factor is Factor.TOKEN_SCALE else words)
-    return (y if out == FLOAT32 else narrowed(y, out)).astype(code_dtype(out, np))
+    return (y if out == FLOAT32 else narrowed(y, out)).astype(dtype)

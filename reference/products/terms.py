@@ -54,7 +54,8 @@ def checked(name: str, given: ArrayLike, product: ScaledProduct, *, encoder: str
         refuse_named_codes(name, array, spec)
     if name not in ("a", "w"):
         _refuse_infinite(name, array, spec)
-    return array.astype(code_dtype(spec, np))
+    dtype: Any = code_dtype(spec, np)
+    return array.astype(dtype)
 
 
 def _refuse_infinite(name: str, codes: _Array, spec: Format) -> None:
