@@ -14,8 +14,9 @@ from formats.products import ScaledProduct, scaled_product, scaled_products
 from kernels_ref.codec import as_jax
 from kernels_ref.hopper.dense_kernel import kernel
 from kernels_ref.hopper.dense_operands import filled_columns, filled_k, matrices, vectors
-from kernels_ref.hopper.dense_plan import Plan, is_dense, is_expanded
+from kernels_ref.hopper.dense_plan import Plan, is_dense, is_expanded, is_promoted
 from kernels_ref.hopper.dense_variant import DenseVariant
+from kernels_ref.hopper.dense_weights import DenseWeights, pack_dense
 from kernels_ref.pallas import pallas
 from reference.products.arguments import Size, check_given, size
 from reference.products.terms import check_dtype
@@ -23,7 +24,7 @@ from reference.products.terms import check_dtype
 
 def dense_matmul(
     a: ArrayLike,
-    w: ArrayLike,
+    w: ArrayLike | DenseWeights,
     *,
     product: str | ScaledProduct,
     group_scale: ArrayLike | None = None,
@@ -33,24 +34,23 @@ def dense_matmul(
     tensor_scale: ArrayLike | None = None,
     multiplier: ArrayLike | None = None,
     shift: ArrayLike | None = None,
-    packed: bool = False,
     variant: DenseVariant | None = None,
     interpret: bool = False,
 ) -> Array:
     """`reference.scaled_matmul` for long batches, as one Mosaic GPU kernel: same arguments, same codes, bit for bit.
 
-    Both operands are rows of 8-bit codes along K; INT4 weights are expanded in registers. Sums are those of wgmma in
-    the natural order of K, which is not split. Floating-point sums are the GPU's: the interpreter adds in float32, so
-    only sums that are exact in every order are the same there.
+    Both operands are rows of 8-bit codes along K; weights of fewer bits are expanded in registers. Sums are those of
+    wgmma in the natural order of K, which is not split. Floating-point sums are the GPU's: the interpreter adds in
+    float32, so only sums that are exact in every order are the same there.
 
     Arguments, where they differ:
-        packed: whether INT4 weights ``w`` are bytes (N, K / 2) from `pack_dense_int4`; else each call packs them.
+        w: weights of fewer than 8 bits may come from `pack_dense`, and must under jit; else each call packs them.
         variant: how the kernel is laid out, by default as `default_variant` says.
         interpret: run on any backend by Pallas' GPU interpreter, slowly; else a Hopper GPU (H100).
 
     Returns codes (M, N) of ``product.out``; works under jit. M, N and K may be anything: tiles are filled up with
-    zeros while they are loaded, and results beyond the edge are not stored. Where K is no multiple of 16 (32 for
-    INT4), or rows of results no multiple of 16 bytes, XLA copies the operands or the results once more.
+    zeros while they are loaded, and results beyond the edge are not stored. Where K is no multiple of 16,
+    or rows of results no multiple of 16 bytes, XLA copies the operands or the results once more.
 
     Raises ``ImportError`` where Mosaic GPU is missing (it needs jax 0.11.2, so Python 3.12); ``ValueError`` for a
     product without a dense kernel, for shapes, and for a variant that the product does not allow; ``TypeError`` for
@@ -76,42 +76,38 @@ def dense_matmul(
         "multiplier": multiplier,
         "shift": shift,
     }
-    stated = {name: as_jax(term) for name, term in {"a": a, "w": w, **terms}.items() if term is not None}
-    of = _checked(record, stated, packed=packed)
-    plan = Plan(
-        product=record,
-        m=of.m,
-        n=filled_columns(record, of.n),
-        k=filled_k(record, of.k),
-        variant=variant or default_variant(record, of.m, of.n),
-    )
-    return _compiled(plan, of.n, packed, interpret)(stated)
+    given = {name: as_jax(term) for name, term in terms.items() if term is not None}
+    if is_expanded(record) and not isinstance(w, DenseWeights):
+        w = pack_dense(w, product=record)
+    weights = w.words if isinstance(w, DenseWeights) else as_jax(w)
+    of = _checked(record, as_jax(a), w if isinstance(w, DenseWeights) else weights, given)
+    layout = variant or default_variant(record, of.m, of.n)
+    plan = Plan(product=record, m=of.m, n=filled_columns(record, of.n), k=filled_k(of.k), variant=layout)
+    return _compiled(plan, of.n, interpret)(as_jax(a), weights, given)
 
 
-def _checked(record: ScaledProduct, stated: dict[str, Array], *, packed: bool) -> Size:
-    if packed and not is_expanded(record):
-        raise TypeError(f"packed=True means nothing for {record.name}: its weights are codes of {record.w}")
-    for name, term in stated.items():
+def _checked(record: ScaledProduct, a: Array, w: Array | DenseWeights, given: dict[str, Array]) -> Size:
+    for name, array in {"a": a, **({} if isinstance(w, DenseWeights) else {"w": w})}.items():
+        check_dtype(name, array.dtype, record, encoder="kernels_ref.encode")
+        if array.dtype != jnp.uint8:
+            raise TypeError(f"{name} holds uint8 codes of {record.a}, not {array.dtype.name}")
+    for name, term in given.items():
         check_dtype(name, term.dtype, record, encoder="kernels_ref.encode")
-    if any(stated[name].dtype != jnp.uint8 for name in ("a", "w")):
-        raise TypeError(f"a and w hold uint8 codes, not {stated['a'].dtype.name} and {stated['w'].dtype.name}")
-    (m, k), rows = stated["a"].shape, stated["w"].shape
-    if packed and rows[1] * 2 == filled_k(record, k):
-        rows = (rows[0], k)
-    of = size(record, (m, k), rows, None)
-    check_given(record, of, {name: term.shape for name, term in stated.items() if name not in ("a", "w")})
+    if isinstance(w, DenseWeights) and not is_expanded(record):
+        raise TypeError(f"{record.name} takes codes of weights, not packed ones")
+    of = size(record, a.shape, (w.n, w.k) if isinstance(w, DenseWeights) else w.shape, None)
+    check_given(record, of, {name: term.shape for name, term in given.items()})
     return of
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(plan: Plan, n: int, packed: bool, interpret: bool) -> Callable[[dict[str, Array]], Array]:
+def _compiled(plan: Plan, n: int, interpret: bool) -> Callable[[Array, Array, dict[str, Array]], Array]:
     code = jnp.dtype(f"uint{plan.out_bits}")
 
-    def run(stated: dict[str, Array]) -> Array:
+    def run(a: Array, w: Array, given: dict[str, Array]) -> Array:
         if plan.m == 0 or n == 0:
             return lax.full((plan.m, n), 0, code)
-        a, w = matrices(stated["a"], stated["w"], plan, packed=packed)
-        y = kernel(plan, interpret=interpret)(a, w, *vectors(stated, plan))
+        y = kernel(plan, interpret=interpret)(*matrices(a, w, plan), *vectors(given, plan))
         return lax.bitcast_convert_type(y[:, :n], code)
 
     return jax.jit(run)  # pyright: ignore[reportUnknownMemberType]
@@ -124,9 +120,9 @@ def default_variant(product: str | ScaledProduct, m: int, n: int) -> DenseVarian
     DenseVariant(rows=128, columns=256, depth=128, stages=4, warpgroups=2, cluster=2, band=8, blocks=132)
     """
     record = scaled_product(product)
-    rows, columns = (n, m) if record.w != record.a else (m, n)
+    rows, columns = (n, m) if is_expanded(record) else (m, n)
     cluster = 2 if rows > 128 else 1
-    if record.group is not None:
+    if is_promoted(record):
         return DenseVariant(columns=record.weight_rows, cluster=cluster)
     full = -(-rows // 128) * -(-columns // 256) >= 132
     if full or columns > 128 * 66:

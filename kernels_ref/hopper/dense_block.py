@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from kernels_ref.hopper.dense_epilogue import Epilogue
-from kernels_ref.hopper.dense_int4 import expanded
 from kernels_ref.hopper.dense_plan import Plan
 from kernels_ref.hopper.dense_stream import LOADER_REGISTERS, Ring, Stream, load_all
 from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.dense_variant import SQUARE
+from kernels_ref.hopper.dense_weights import block_index, expanded
+from kernels_ref.hopper.fragments import ROWS
 from kernels_ref.pallas import pallas
 
 #: axes of the grid: clusters, thread blocks of a cluster, warpgroups of a thread block
@@ -65,20 +67,27 @@ class Block:
         def depth(step: Any) -> Any:
             return pl.ds(step * variant.depth, variant.depth)
 
+        def right(_: Any, column: Any, step: Any) -> Any:
+            return pl.ds(column, variant.columns), depth(step)
+
         shared = PLACE if variant.cluster > 1 else None
-        made = [
-            Stream(self.sources[0], self.stages[0], lambda row, _, step: (pl.ds(row, variant.rows), depth(step))),
-            Stream(
-                self.sources[1],
-                self.stages[1],
-                lambda _, column, step: (pl.ds(column, variant.columns), depth(step)),
-                shared,
-            ),
-        ]
-        if self.plan.is_promoted:
-            scales = self.terms["a_scale"]
+        made = [*self._left_streams(depth), Stream(self.sources[1], self.stages[1], right, shared)]
+        if self.plan.streamed:
+            scales = self.terms[self.plan.streamed]
             made.append(Stream(scales, self.scales, lambda row, _, step: (step, pl.ds(row, variant.rows))))
         return made
+
+    def _left_streams(self, depth: Callable[[Any], Any]) -> list[Stream]:
+        """A tile's rows, or for each warpgroup a block of packed weights."""
+        _, pl = pallas()
+        variant, source, stages = self.plan.variant, self.sources[0], self.stages[0]
+        if not self.plan.is_expanded:
+            return [Stream(source, stages, lambda row, _, step: (pl.ds(row, variant.rows), depth(step)))]
+
+        def block(share: int) -> Callable[[Any, Any, Any], Any]:
+            return lambda row, _, step: (block_index(row + share * ROWS, step, self.plan.k),)
+
+        return [Stream(source, stages, block(share), share=(share,)) for share in range(variant.warpgroups)]
 
     def _tile(self, index: Any, origin: tuple[Any, Any]) -> None:
         """One tile: its sums, and their way out."""
@@ -105,8 +114,18 @@ class Block:
 
     def _left(self, total: Any) -> Any:
         """The left operand of this warpgroup: where it lies, or expanded in registers."""
-        ref = self.stages[0].at[self.ring.stage(total), self._own()]
-        return expanded(ref, self.plan.variant, interpret=self.interpret) if self.plan.is_expanded else ref
+        stage = self.ring.stage(total)
+        if not self.plan.is_expanded:
+            return self.stages[0].at[stage, self._own()]
+        scale = self._scale(total).astype(jnp.int32) if self.plan.streamed else None
+        words = self.stages[0].at[stage, lax.axis_index(WARPGROUP)]
+        return expanded(words, scale, self.plan, interpret=self.interpret)
+
+    def _scale(self, total: Any) -> Any:
+        """The scales of this warpgroup's rows."""
+        plgpu, _ = pallas()
+        rows = self.scales.at[self.ring.stage(total), self._own()]
+        return plgpu.load(rows, layout=plgpu.Layout.WGMMA.reduce(1), optimized=False)
 
     def _right(self, total: Any) -> Any:
         return self.stages[1].at[self.ring.stage(total)]
@@ -147,8 +166,7 @@ class Block:
             total = first + step
             of_weights = self.terms["group_scale"][weights, step]
             self.ring.await_operands(total)
-            of_rows = self.scales.at[self.ring.stage(total), self._own()]
-            scale = plgpu.load(of_rows, layout=plgpu.Layout.WGMMA.reduce(1), optimized=False) * of_weights
+            scale = self._scale(total) * of_weights
             d = self._group(total, shape)
             self.ring.release(total)
             return d * lax.broadcast_in_dim(scale, shape, (0,)) + y

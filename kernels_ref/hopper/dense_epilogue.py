@@ -10,6 +10,7 @@ import numpy as np
 from kernels_ref.hopper.dense_plan import Plan
 from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.dense_variant import SQUARE
+from kernels_ref.hopper.dense_weights import exponent
 from kernels_ref.pallas import pallas
 
 _SHAPE = (SQUARE, SQUARE)
@@ -25,8 +26,8 @@ class Epilogue:
 
     def results(self, sums: Any, row: Any, column: Any) -> Any:
         """The results of a square whose first sum is that of ``row`` and ``column`` of the tile's axes."""
-        if self.plan.is_expanded:
-            sums = sums >> 4  # expanded weights are 16 times what they stand for
+        if self.plan.is_expanded and (power := exponent(self.plan.product)):
+            sums = sums >> power  # exact: every weight was a multiple of it
         if self.plan.product.requantiser is not None:
             return rescaled(sums, self._along("multiplier", row, column), self._along("move", row, column))
         y = sums.astype(jnp.float32)

@@ -11,14 +11,16 @@ from kernels_ref.hopper.dense_block import CLUSTER, PLACE, WARPGROUP, Block
 from kernels_ref.hopper.dense_plan import Plan
 from kernels_ref.hopper.dense_stream import Ring
 from kernels_ref.hopper.dense_variant import SQUARE
+from kernels_ref.hopper.dense_weights import block_lines
+from kernels_ref.hopper.planes import LINE
 from kernels_ref.pallas import interpreter, pallas
 
 
 def kernel(plan: Plan, *, interpret: bool = False) -> Any:
     """The kernel of a plan.
 
-    It maps activations (M, K), weights (N, K) and `Plan.terms` to results (M, N). INT4 weights are as
-    `dense_int4.packed` lays them out; vectors of scales are filled up to `Plan.filled`.
+    It maps activations (M, K), weights (N, K) and `Plan.terms` to results (M, N). Weights of fewer bits are
+    `dense_weights.blocks`; vectors of scales are filled up to `Plan.filled`.
     """
     plgpu, _ = pallas()
     variant = plan.variant
@@ -55,21 +57,23 @@ def kernel(plan: Plan, *, interpret: bool = False) -> Any:
 def _scratch(plan: Plan) -> list[Any]:
     """Stages of the operands (and of the scales of groups), squares of results, and the barriers."""
     plgpu, _ = pallas()
-    variant, bits = plan.variant, 4 if plan.is_expanded else 8
-    left = jnp.int4 if plan.is_expanded else plan.operand
+    variant = plan.variant
 
-    def stages(rows: int, dtype: Any, bits: int) -> Any:
-        return plgpu.SMEM((variant.stages, rows, variant.depth), dtype, transforms=_swizzled(variant.depth, bits))
+    def stages(rows: int) -> Any:
+        shape = (variant.stages, rows, variant.depth)
+        return plgpu.SMEM(shape, plan.operand, transforms=_swizzled(variant.depth, 8))
 
+    words = (variant.stages, variant.warpgroups, block_lines(plan.product), LINE) if plan.is_expanded else ()
     users = variant.warpgroups
     free: dict[str, Any] = {"num_arrivals": users, "num_barriers": variant.stages}
     squares = (users, 2, SQUARE, SQUARE)
+    arrivals = (users if plan.is_expanded else 1) + 1 + (plan.streamed is not None)
     return [
-        stages(variant.rows, left, bits),
-        stages(variant.columns, plan.operand, 8),
-        plgpu.SMEM((variant.stages, variant.rows if plan.is_promoted else 1), jnp.float32),
+        plgpu.SMEM(words, jnp.uint32) if plan.is_expanded else stages(variant.rows),
+        stages(variant.columns),
+        plgpu.SMEM((variant.stages, variant.rows if plan.streamed else 1), plan.streamed_type),
         plgpu.SMEM(squares, plan.out, transforms=_swizzled(SQUARE, plan.out_bits)),
-        plgpu.Barrier(num_arrivals=3 if plan.is_promoted else 2, num_barriers=variant.stages),
+        plgpu.Barrier(num_arrivals=arrivals, num_barriers=variant.stages),
         plgpu.ClusterBarrier(collective_axes=(PLACE,), **free) if variant.cluster > 1 else plgpu.Barrier(**free),
     ]
 

@@ -11,17 +11,17 @@ from jax import Array, lax
 from formats.products import Factor, ScaledProduct
 from formats.products.record import value_format
 from kernels_ref.hopper.dense_epilogue import moves
-from kernels_ref.hopper.dense_int4 import RUN, pack_dense_int4
-from kernels_ref.hopper.dense_plan import Plan, is_expanded
+from kernels_ref.hopper.dense_plan import Plan
+from kernels_ref.hopper.dense_weights import blocks
 from reference.products.terms import DYADIC
 
 #: bytes that the rows of what TMA reads and writes are a multiple of
 PITCH = 16
 
 
-def filled_k(product: ScaledProduct, k: int) -> int:
-    """K up to whole pitches of both operands."""
-    return _up(k, RUN if is_expanded(product) else PITCH)
+def filled_k(k: int) -> int:
+    """K up to whole pitches of the operands."""
+    return _up(k, PITCH)
 
 
 def filled_columns(product: ScaledProduct, n: int) -> int:
@@ -33,25 +33,25 @@ def _up(size: int, unit: int) -> int:
     return -(-size // unit) * unit
 
 
-def matrices(a: Array, w: Array, plan: Plan, *, packed: bool) -> tuple[Array, Array]:
-    """Activations (M, K) and weights (N, K) of the types that the kernel takes."""
+def matrices(a: Array, w: Array, plan: Plan) -> tuple[Array, Array]:
+    """Activations (M, K) and weights, (N, K) or packed, of the types that the kernel takes."""
     left = lax.bitcast_convert_type(_filled(a, (a.shape[0], plan.k)), plan.operand)
-    if not plan.is_expanded:
-        return left, lax.bitcast_convert_type(_filled(w, (w.shape[0], plan.k)), plan.operand)
-    runs = _filled(w if packed else pack_dense_int4(w), (w.shape[0], plan.k // 2))
-    return left, lax.bitcast_convert_type(runs, jnp.int4).reshape(w.shape[0], plan.k)
+    if plan.is_expanded:
+        return left, blocks(w, plan.product)
+    return left, lax.bitcast_convert_type(_filled(w, (w.shape[0], plan.k)), plan.operand)
 
 
 def vectors(given: dict[str, Array], plan: Plan) -> list[Array]:
     """`Plan.terms`, filled up to whole tiles."""
-    made = {name: _words(given[name]) for name in plan.terms if name in given}
+    made = {name: _words(given[name]) for name in plan.terms if name in given and name != plan.streamed}
     if plan.product.requantiser is not None:
         ratio = (_filled(given[name].astype(jnp.int32), (plan.filled["n"],)) for name in DYADIC)
         made["multiplier"], shift = ratio
         made["move"] = moves(shift)
-    if plan.is_promoted:
-        turned = made["a_scale"].T
-        made["a_scale"] = _filled(turned, (turned.shape[0], _up(turned.shape[1], PITCH // 4)))
+    if plan.streamed:
+        scale = given[plan.streamed]
+        turned = (_words(scale) if plan.is_promoted else scale.astype(plan.streamed_type)).T
+        made[plan.streamed] = _filled(turned, (turned.shape[0], _up(turned.shape[1], PITCH // turned.dtype.itemsize)))
     for factor, size in ((Factor.WEIGHT_SCALE, "n"), (Factor.TOKEN_SCALE, "m")):
         if factor in plan.product.epilogue:
             made[factor.value] = _filled(made[factor.value], (plan.filled[size],))

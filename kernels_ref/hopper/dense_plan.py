@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from formats import FLOAT32, get
 from formats.products import Factor, ScaledProduct, Weight
 from kernels_ref.hopper.dense_variant import DenseVariant, Walk
+from kernels_ref.hopper.fragments import CHUNK, ROWS
 
 OPERANDS: dict[str, Any] = {"int8": jnp.int8, "float8_e4m3fn": jnp.float8_e4m3fn}
 _RESULTS: dict[str, Any] = {
@@ -18,29 +19,30 @@ _RESULTS: dict[str, Any] = {
     "float16": jnp.float16,
     FLOAT32.name: jnp.float32,
 }
-_INT4 = ("int4", "int4_narrow")
 #: the requantiser that `dense_epilogue` computes
 REQUANTISER = "hawq_v3_tvm"
 
 
 def is_dense(product: ScaledProduct) -> bool:
-    """Whether there is a dense kernel: 8-bit operands as they lie, or INT4 weights for INT8 activations.
+    """Whether there is a dense kernel: 8-bit operands as they lie, or weights of fewer bits for INT8 activations.
 
     >>> from formats.products import scaled_product, scaled_products
     >>> [name for name in scaled_products() if is_dense(scaled_product(name))]  # doctest: +NORMALIZE_WHITESPACE
-    ['w4a8_qqq_channel', 'w8a8_int8', 'w8a8_int8_dyadic', 'w8a8_fp8_tensor', 'w8a8_fp8_token', 'w8a8_fp8_block128']
+    ['w4a8_qqq_channel', 'w4a8_qqq_g128', 'w8a8_int8', 'w8a8_int8_dyadic', 'w8a8_fp8_tensor', 'w8a8_fp8_token',
+     'w8a8_fp8_block128', 'ternary_int8']
     """
-    ends = product.requantiser in (None, REQUANTISER) and product.out in _RESULTS
-    if product.a not in OPERANDS or product.weight is not Weight.DECODED or not ends:
+    if product.a not in OPERANDS or product.out not in _RESULTS or product.requantiser not in (None, REQUANTISER):
         return False
     if is_expanded(product):
-        return product.a == "int8" and product.group is None
-    return product.w == product.a and (product.group is None or is_promoted(product))
+        scaled = product.weight is Weight.REQUANTISED and product.group == CHUNK
+        plain = product.weight is Weight.DECODED and product.group is None
+        return product.a == "int8" and product.chain is None and (scaled or plain)
+    return product.weight is Weight.DECODED and (product.group is None or is_promoted(product))
 
 
 def is_expanded(product: ScaledProduct) -> bool:
-    """Whether weights are INT4 codes, which are expanded in registers."""
-    return product.w in _INT4
+    """Whether weights have another format than activations, and are expanded in registers."""
+    return product.w != product.a
 
 
 def is_promoted(product: ScaledProduct) -> bool:
@@ -52,8 +54,8 @@ def is_promoted(product: ScaledProduct) -> bool:
 class Plan:
     """One product of one size, and how the kernel is laid out.
 
-    The matrix unit's left operand is the activations, its right one the weights. INT4 weights are the left one, since
-    only that one may come from registers; results are then turned on their way to memory.
+    The matrix unit's left operand is the activations, its right one the weights. Weights of fewer bits are the left
+    one, since only that one may come from registers; results are then turned on their way to memory.
     """
 
     product: ScaledProduct
@@ -63,23 +65,23 @@ class Plan:
     variant: DenseVariant
 
     def __post_init__(self) -> None:
-        group, variant = self.product.group, self.variant
-        if group is not None and (variant.depth != group or variant.columns != self.product.weight_rows):
+        product, variant = self.product, self.variant
+        if self.is_promoted and (variant.depth != product.group or variant.columns != product.weight_rows):
             raise ValueError(
-                f"{self.product.name} needs depth={group} and columns={self.product.weight_rows}: a stage has one scale"
+                f"{product.name} needs depth={product.group} and columns={product.weight_rows}: a stage has one scale"
                 f" of the weights; not depth={variant.depth} and columns={variant.columns}"
             )
-        if group is not None and variant.own_rows * variant.columns > 64 * 128:
-            raise ValueError(f"rows={variant.rows} leave no registers for the sums of {self.product.name}; use 128")
-        if self.is_expanded and (variant.own_rows != 64 or variant.depth % 128):
+        if self.is_promoted and variant.own_rows * variant.columns > 64 * 128:
+            raise ValueError(f"rows={variant.rows} leave no registers for the sums of {product.name}; use 128")
+        if self.is_expanded and (variant.own_rows != ROWS or variant.depth != CHUNK):
             raise ValueError(
-                f"{self.product.name} needs rows={64 * variant.warpgroups} and depth 128 or 256; not"
-                f" rows={variant.rows} and depth={variant.depth}"
+                f"{product.name} needs rows={ROWS * variant.warpgroups} and depth={CHUNK}; not rows={variant.rows} and"
+                f" depth={variant.depth}"
             )
 
     @property
     def is_expanded(self) -> bool:
-        """Whether weights are INT4 codes."""
+        """Whether weights are expanded in registers."""
         return is_expanded(self.product)
 
     @property
@@ -120,9 +122,21 @@ class Plan:
         return 32 if self.product.out == FLOAT32.name else get(self.product.out).bits
 
     @property
+    def streamed(self) -> str | None:
+        """The scales of groups that come with the left operand, a row of them for each stage."""
+        if self.is_promoted:
+            return "a_scale"
+        return "group_scale" if self.product.weight is Weight.REQUANTISED else None
+
+    @property
+    def streamed_type(self) -> Any:
+        """Their type: float32 numbers, or codes of float16."""
+        return jnp.float32 if self.is_promoted else jnp.uint16
+
+    @property
     def terms(self) -> tuple[str, ...]:
         """Names of what the kernel takes besides the operands."""
-        scales = ("a_scale", "group_scale") if self.is_promoted else ()
+        scales = ("a_scale", "group_scale") if self.is_promoted else (self.streamed,) if self.streamed else ()
         ratios = ("multiplier", "move") if self.product.requantiser else ()
         return (*scales, *(factor.value for factor in self.product.epilogue), *ratios)
 

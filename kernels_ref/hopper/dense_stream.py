@@ -47,13 +47,15 @@ class Stream:
     stages: Any
     part: Callable[[Any, Any, Any], tuple[Any, ...]]  #: index of the source for (row, column, step)
     axis: str | None = None  #: the cluster's axis, for what its thread blocks load for one another
+    share: tuple[int, ...] = ()  #: which part of a stage it fills
 
     def load(self, ring: Ring, origin: tuple[Any, Any], step: Any, total: Any) -> None:
         """Begin to load what ``step`` of the tile needs into the stage of step ``total`` of the thread block."""
         stage = ring.stage(total)
         shared = {} if self.axis is None else {"collective_axes": self.axis}
         source = self.source.at[self.part(*origin, step)]
-        pallas()[0].copy_gmem_to_smem(source, self.stages.at[stage], ring.full.at[stage], **shared)
+        target = self.stages.at[(stage, *self.share)]
+        pallas()[0].copy_gmem_to_smem(source, target, ring.full.at[stage], **shared)
 
 
 def load_all(

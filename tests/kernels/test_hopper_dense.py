@@ -9,11 +9,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import formats
 from formats.products import scaled_product, scaled_products
 from kernels_ref.hopper.dense import default_variant, dense_matmul
-from kernels_ref.hopper.dense_int4 import pack_dense_int4
-from kernels_ref.hopper.dense_plan import is_dense
+from kernels_ref.hopper.dense_plan import is_dense, is_expanded
 from kernels_ref.hopper.dense_variant import DenseVariant, Walk
+from kernels_ref.hopper.dense_weights import pack_dense
 from reference.products.arguments import expected, size
 from reference.scaled_product import scaled_matmul as golden
 
@@ -22,7 +23,7 @@ interpreted = pytest.mark.skipif(OLD, reason="this jax has no Mosaic GPU kernels
 DENSE = [name for name in scaled_products() if is_dense(scaled_product(name))]
 #: a warpgroup, a thread block: the smallest kernel; K takes more steps than there are stages
 SMALL = DenseVariant(rows=64, columns=64, depth=64, stages=2, warpgroups=1, cluster=1, blocks=2)
-#: what the product of 128 x 128 blocks and INT4 weights allow
+#: what the product of 128 x 128 blocks and weights in registers allow
 SMALL_BY_128 = DenseVariant(rows=64, columns=128, depth=128, stages=2, warpgroups=1, cluster=1, blocks=2)
 
 
@@ -30,8 +31,9 @@ def codes(rng, fmt, shape):
     """Any integers; of E4M3 those of at most 4, whose sums float32 holds."""
     if fmt == "int8":
         return rng.integers(0, 256, shape).astype(np.uint8)
-    if fmt == "int4_narrow":
-        return (rng.integers(-7, 8, shape) & 15).astype(np.uint8)
+    if fmt != "float8_e4m3fn":
+        spec = formats.get(fmt)
+        return (rng.integers(spec.minimum, spec.maximum + 1, shape) & ((1 << spec.bits) - 1)).astype(np.uint8)
     return rng.integers(-4, 5, shape).astype(ml_dtypes.float8_e4m3fn).view(np.uint8)
 
 
@@ -43,13 +45,15 @@ def operands(rng, product, m, n, k):
             terms[name] = rng.integers(1 << 30, 1 << 31, shape).astype(np.int32)
         elif name == "shift":
             terms[name] = rng.integers(40, 46, shape).astype(np.int32)
+        elif name == "group_scale" and product.group_scale == "float16":
+            terms[name] = rng.uniform(0.1, 15.5, shape).astype(np.float16).view(np.uint16)
         else:
             terms[name] = rng.uniform(0.5, 1.5, shape).astype(np.float32)
     return a, w, terms
 
 
 def fitting(product):
-    return SMALL if product.group is None and product.w == product.a else SMALL_BY_128
+    return SMALL_BY_128 if product.a_grouped or is_expanded(product) else SMALL
 
 
 def both(product, m, n, k, seed=0, **options):
@@ -97,12 +101,12 @@ def test_one_token_and_pitches_that_tma_does_not_take():
 
 
 @interpreted
-def test_packed_weights_are_the_same_weights():
+def test_packed_weights_under_jit():
     product = scaled_product("w4a8_qqq_channel")
     a, w, terms = operands(np.random.default_rng(1), product, 5, 64, 100)
     want = golden(a, w, product=product, **terms)
-    options = {"variant": SMALL_BY_128, "interpret": True}
-    got = dense_matmul(a, pack_dense_int4(w), product=product, packed=True, **terms, **options)
+    options = {"product": product, "variant": SMALL_BY_128, "interpret": True}
+    got = jax.jit(lambda a, w, terms: dense_matmul(a, w, **terms, **options))(a, pack_dense(w, product=product), terms)
     np.testing.assert_array_equal(np.asarray(got), want)
 
 
@@ -187,7 +191,9 @@ class TestRefusals:
 
     @interpreted
     def test_products_without_a_dense_kernel(self):
-        with pytest.raises(ValueError, match=r"w4a16_g128 has no dense kernel; those with one: w4a8_qqq_channel, w8a8"):
+        with pytest.raises(
+            ValueError, match=r"w4a16_g128 has no dense kernel; those with one: w4a8_qqq_channel, w4a8_qqq_g128,"
+        ):
             dense_matmul([[0]], [[0]], product="w4a16_g128")
 
     @interpreted
@@ -203,12 +209,12 @@ class TestRefusals:
     def test_operands(self):
         with pytest.raises(TypeError, match="a must hold codes of int8, integers, not float32"):
             self.call(a=np.zeros((2, 32), np.float32))
-        with pytest.raises(TypeError, match="a and w hold uint8 codes, not int8 and uint8"):
+        with pytest.raises(TypeError, match="a holds uint8 codes of int8, not int8"):
             self.call(a=np.zeros((2, 32), np.int8))
         with pytest.raises(ValueError, match="a has K=16 columns and w 32"):
             self.call(a=np.zeros((2, 16), np.uint8))
-        with pytest.raises(TypeError, match="packed=True means nothing for w8a8_int8"):
-            self.call(packed=True)
+        with pytest.raises(TypeError, match="w8a8_int8 takes codes of weights, not packed ones"):
+            self.call(w=pack_dense(np.zeros((3, 32), np.uint8), product="ternary_int8"))
 
     @interpreted
     def test_layouts_that_a_product_does_not_allow(self):
@@ -216,7 +222,7 @@ class TestRefusals:
             self.call("w8a8_fp8_block128", variant=DenseVariant())
         with pytest.raises(ValueError, match="rows=256 leave no registers for the sums of w8a8_fp8_block128; use 128"):
             self.call("w8a8_fp8_block128", variant=DenseVariant(rows=256, columns=128))
-        with pytest.raises(ValueError, match="w4a8_qqq_channel needs rows=128 and depth 128 or 256"):
+        with pytest.raises(ValueError, match="w4a8_qqq_channel needs rows=128 and depth=128; not"):
             self.call("w4a8_qqq_channel", variant=DenseVariant(depth=64))
 
     @pytest.mark.parametrize(

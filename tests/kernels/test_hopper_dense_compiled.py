@@ -12,6 +12,7 @@ from kernels_ref.hopper.aot import compile_for, missing
 from kernels_ref.hopper.dense import dense_matmul
 from kernels_ref.hopper.dense_plan import is_dense, is_expanded
 from kernels_ref.hopper.dense_variant import DenseVariant
+from kernels_ref.hopper.dense_weights import DenseWeights, block_lines
 from kernels_ref.hopper.ptx_lint import Claims, lint
 from kernels_ref.hopper.ptx_text import instructions
 from reference.products.arguments import expected, size
@@ -22,16 +23,19 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 def compiled(name, m, n, k, **options):
     product = scaled_product(name)
-    packed = is_expanded(product)
     shapes = expected(product, size(product, (m, k), (n, k), None))
-    terms = {
-        term: jax.ShapeDtypeStruct(shape, "int32" if term in ("multiplier", "shift") else "float32")
-        for term, shape in shapes.items()
-    }
-    operands = [jax.ShapeDtypeStruct(shape, "uint8") for shape in ((m, k), (n, k // 2 if packed else k))]
+    kinds = {"multiplier": "int32", "shift": "int32"}
+    if is_expanded(product):
+        kinds["group_scale"] = "uint16"
+        words = jax.ShapeDtypeStruct((n // 128 * k // 256, 4 * block_lines(product), 128), "uint32")
+        w = DenseWeights(words, n, k)
+    else:
+        w = jax.ShapeDtypeStruct((n, k), "uint8")
+    terms = {term: jax.ShapeDtypeStruct(shape, kinds.get(term, "float32")) for term, shape in shapes.items()}
+    operands = [jax.ShapeDtypeStruct((m, k), "uint8"), w]
 
     def run(a, w, terms):
-        return dense_matmul(a, w, product=product, packed=packed, **terms, **options)
+        return dense_matmul(a, w, product=product, **terms, **options)
 
     return compile_for("h100", run, *operands, terms)
 
@@ -42,13 +46,14 @@ def opcodes(kernel):
 
 @pytest.mark.parametrize("name", DENSE)
 def test_the_code_is_what_was_meant(name):
-    """No spills and no serialised wgmma; one roundings for each factor, one fused addition for each promoted sum."""
+    """No spills and no serialised wgmma; one rounding for each factor, one fused addition for each promoted sum."""
     product = scaled_product(name)
     made = compiled(name, *((256, 28672) if is_expanded(product) else (8192, 8192)), 8192)
     kernel = made.kernels[0]
     found = opcodes(kernel)
     sums = 64 if product.a_grouped else 128  # of a thread
-    claims = Claims(fused=sums if product.a_grouped else 0)
+    halves = 64 // 2 if product.name == "w4a8_qqq_g128" else 0  # of a step, two weights each
+    claims = Claims(fused=sums if product.a_grouped else 0, fused_halves=halves)
     assert [str(each) for each in lint(made, claims)] == []
     assert sum(count for opcode, count in found.items() if opcode.startswith("wgmma.mma_async")) == 4
     factors = {"w8a8_fp8_block128": 2 / 64, "w8a8_int8_dyadic": 0, "w8a8_fp8_tensor": 1}.get(name, 2)

@@ -1,17 +1,18 @@
-"""Parts of the dense kernels without a kernel: INT4 weights in registers, and the requantiser of its epilogue."""
+"""Parts of the dense kernels without a kernel: packed weights, and the requantiser of the epilogue."""
 
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import formats
+from formats.products import scaled_product
 from kernels_ref.hopper import dense_epilogue
 from kernels_ref.hopper.dense_epilogue import high_word, moves, rescaled
-from kernels_ref.hopper.dense_int4 import RUN, _in_order, pack_dense_int4, registers
+from kernels_ref.hopper.dense_weights import block_index, blocks, pack_dense
 from reference.integer.requantise import requantise
 
 rescale = jax.jit(lambda x, multiplier, shift: rescaled(x, multiplier, moves(shift)))
@@ -79,50 +80,34 @@ def test_halves_towards_zero_are_noticed(monkeypatch):
     assert (np.asarray(wrong(x, np.full_like(x, 1 << 30), shift)).ravel() != want).any()
 
 
-def fragment(word_of_lane, codes):
-    """What a warp's registers must hold for a run: PTX, wgmma, layout of A for 8-bit types.
+class TestPackedWeights:
+    @pytest.mark.parametrize("name", ["w4a8_qqq_channel", "w4a8_qqq_g128", "ternary_int8"])
+    def test_each_block_is_where_its_index_says(self, name):
+        """A block of the whole is the only block of its own."""
+        product = scaled_product(name)
+        spec = formats.get(product.w)
+        codes = np.random.default_rng(0).integers(0, 3, (300, 520)).astype(np.uint8) & ((1 << spec.bits) - 1)
+        codes = np.where(codes == 2, (1 << spec.bits) - 1, codes).astype(np.uint8)
+        whole = np.asarray(blocks(pack_dense(codes, product=product).words, product))
+        for row, step in ((0, 0), (64, 3), (128, 1), (192, 2), (256, 4)):
+            part = np.zeros((64, 128), np.uint8)
+            there = codes[row : row + 64, 128 * step : 128 * (step + 1)]
+            part[: there.shape[0], : there.shape[1]] = there
+            alone = np.asarray(blocks(pack_dense(part, product=product).words, product))[0]
+            np.testing.assert_array_equal(whole[block_index(row, step, 520)], alone)
 
-    Thread ``4 g + t`` has in register ``2 i`` of its rows ``g``, byte ``b``, column ``16 i + 4 t + b``.
-    """
-    for lane in range(32):
-        row, t = divmod(lane, 4)
-        for i, made in enumerate(registers(word_of_lane(row, t))):
-            held = np.array([made], np.uint32).view(np.int8)
-            np.testing.assert_array_equal(held, 16 * codes[row, 16 * i + 4 * t + np.arange(4)])
+    def test_sizes_are_kept(self):
+        packed = pack_dense(np.zeros((5, 7), np.uint8), product="w4a8_qqq_channel")
+        leaves, tree = jax.tree.flatten(packed)
+        assert (packed.n, packed.k, len(leaves)) == (5, 7, 1)
+        assert jax.tree.unflatten(tree, leaves).k == 7
 
-
-@pytest.mark.parametrize("run", [0, 1, 3])
-def test_registers_hold_the_operand_of_wgmma(run):
-    """A thread is given word ``t`` of its row's run, as ldmatrix hands out rows of 16 bytes."""
-    rng = np.random.default_rng(run)
-    w = rng.integers(0, 16, (8, 4 * RUN)).astype(np.uint8)
-    signed = (w.astype(np.int8) ^ 8) - 8
-    words = np.asarray(pack_dense_int4(w)).reshape(8, -1, 16).view(np.uint32)
-    fragment(lambda row, t: words[row, run, t], signed[:, RUN * run : RUN * (run + 1)])
-
-
-def test_every_pair_of_codes_keeps_its_halves_apart():
-    bytes_ = np.arange(256, dtype=np.uint8)
-    low, high = registers(bytes_.view(np.uint32))
-    signed = (np.arange(16) ^ 8) - 8
-    np.testing.assert_array_equal(low.astype(np.uint32).view(np.int8), 16 * signed[bytes_ & 15])
-    np.testing.assert_array_equal(high.astype(np.uint32).view(np.int8), 16 * signed[bytes_ >> 4])
-
-
-@pytest.mark.parametrize("k", [1, 31, 32, 100])
-def test_packed_weights_come_back_in_order(k):
-    """As the interpreter has them: 4-bit elements, the low half of a byte first."""
-    w = np.random.default_rng(0).integers(0, 16, (3, k)).astype(np.uint8)
-    packed = np.asarray(pack_dense_int4(w))
-    elements = jnp.stack([packed & 15, packed >> 4], -1).reshape(3, -1)
-    back = np.asarray(_in_order((elements.astype(jnp.int8) ^ 8) - 8))
-    assert packed.shape == (3, -(-k // RUN) * 16)
-    np.testing.assert_array_equal(back[:, :k], 16 * ((w.astype(np.int8) ^ 8) - 8))
-    assert not back[:, k:].any()
-
-
-def test_packing_takes_codes():
-    with pytest.raises(TypeError, match=r"w has dtype int8 and shape \(2, 2\); it takes uint8 codes \(N, K\)"):
-        pack_dense_int4(np.zeros((2, 2), np.int8))
-    with pytest.raises(TypeError, match=r"shape \(2,\)"):
-        pack_dense_int4(np.zeros(2, np.uint8))
+    def test_refusals(self):
+        with pytest.raises(TypeError, match=r"w has dtype int8 and shape \(2, 2\); it takes uint8 codes \(N, K\)"):
+            pack_dense(np.zeros((2, 2), np.int8), product="w4a8_qqq_channel")
+        with pytest.raises(ValueError, match=r"w: .*16"):
+            pack_dense(np.full((2, 2), 16, np.uint8), product="w4a8_qqq_channel")
+        with pytest.raises(ValueError, match="w8a8_int8 has no packed weights"):
+            pack_dense(np.zeros((2, 2), np.uint8), product="w8a8_int8")
+        with pytest.raises(TypeError, match="call pack_dense outside of jit"):
+            jax.jit(lambda w: pack_dense(w, product="ternary_int8"))(np.zeros((2, 2), np.uint8))
