@@ -7,11 +7,11 @@ The scales of groups multiply the sums, so products of small integers stay exact
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -21,10 +21,14 @@ from kernels_ref.hopper.block_of_weights import interpreted, pieces
 from kernels_ref.hopper.decoder import decoder
 from kernels_ref.hopper.fold import fused
 from kernels_ref.hopper.fragments import CHUNK, ROWS
+from kernels_ref.hopper.join import Join, Planes
 from kernels_ref.hopper.planes import LINE, lines
 from kernels_ref.hopper.variant import Variant
 from kernels_ref.hopper.work import Work
 from kernels_ref.pallas import interpreter, pallas
+
+#: bytes of shared memory for operands; barriers take the rest
+SHARED = 226 * 1024
 
 DTYPES: dict[str, Any] = {"bfloat16": jnp.bfloat16, "int8": jnp.int8, "float8_e4m3fn": jnp.float8_e4m3fn}
 
@@ -67,17 +71,33 @@ class Body:
         """Elements of K of one operand A."""
         return max(self.alone, 256 // (8 * jnp.dtype(self.dtype).itemsize))
 
+    def stages(self, operands: Iterable[Any]) -> int:
+        """Units in shared memory at once: those of the variant, or as many as there is room for."""
+        work = self.work
+        unit = sum(math.prod(x.shape) * x.dtype.itemsize for x in operands) // work.units
+        unit += self.tokens * work.split.depth * jnp.dtype(self.dtype).itemsize
+        return max(1, min(self.variant.stages, SHARED // unit))
+
     def unit(self, refs: dict[str, Any], warpgroup: Any, carry: Any) -> Any:
         """The carry after a unit."""
         blocks = range(self.work.split.depth // CHUNK)
         if self.product.chain is None:
             return self._continued(refs, warpgroup, carry, blocks)
-        for first in range(0, len(blocks), self.variant.flight):
-            some = blocks[first : first + self.variant.flight]
-            sums = self._chains(refs, warpgroup, some)
-            for i, d in enumerate(sums):
-                carry = self._fold(refs, warpgroup, carry, d, some[0] * (CHUNK // self.alone) + i)
+        each = CHUNK // self.alone
+        for block, at in self._turns(blocks):
+            for i, d in enumerate(self._chains(refs, warpgroup, block, at)):
+                carry = self._fold(refs, warpgroup, carry, d, block * each + at.start + i)
         return carry
+
+    def _turns(self, blocks: range) -> list[tuple[int, slice]]:
+        """First block and chains (of it and those after it) of what is under way at once."""
+        each = CHUNK // self.alone
+        room = max(1, self.variant.sums * 2 // self.tokens)
+        some = min(each, 1 << (room.bit_length() - 1))
+        if some < each or self.variant.flight == 1:
+            return [(block, slice(i, i + some)) for block in blocks for i in range(0, each, some)]
+        flight = self.variant.flight
+        return [(blocks[i], slice(0, len(blocks[i : i + flight]) * each)) for i in range(0, len(blocks), flight)]
 
     def _operands(self, refs: dict[str, Any], warpgroup: Any, block: int) -> list[tuple[Any, Any]]:
         """Operand A and the slice of K that it goes with, for each piece of a 64 x 128 block."""
@@ -117,23 +137,26 @@ class Body:
 
         return pl.run_state(multiply)(plgpu.ACC.init(carry))
 
-    def _chains(self, refs: dict[str, Any], warpgroup: Any, blocks: range) -> list[Any]:
-        """The sums of the chains of some blocks, each from +0."""
+    def _chains(self, refs: dict[str, Any], warpgroup: Any, block: int, at: slice) -> list[Any]:
+        """The sums of some chains from a block on, each from +0, all under way at once."""
         plgpu, pl = pallas()
+
+        def pairs() -> Iterator[tuple[Any, Any]]:
+            """Decoded while earlier products are under way; what is not used is not emitted."""
+            each = CHUNK // self.alone
+            for first in range(0, at.stop, each):
+                yield from self._operands(refs, warpgroup, block + first // each)[at.start if at.stop <= each else 0 :]
+
         if self.interpret:
-            pairs = [pair for block in blocks for pair in self._operands(refs, warpgroup, block)]
-            return [self._dot(a, refs["a"][:, k]) for a, k in pairs]
+            return [self._dot(a, refs["a"][:, k]) for (a, k), _ in zip(pairs(), range(at.start, at.stop), strict=False)]
 
         def multiply(*sums: Any) -> Any:
-            each = iter(sums)
-            for block in blocks:
-                for a, k in self._operands(refs, warpgroup, block):
-                    plgpu.wgmma(next(each), a, refs["a"].at[:, k].T)
+            for accumulator, (a, k) in zip(sums, pairs(), strict=False):
+                plgpu.wgmma(accumulator, a, refs["a"].at[:, k].T)
             plgpu.wgmma_wait(0)
-            return tuple(x[...] for x in sums)
+            return tuple(accumulator[...] for accumulator in sums)
 
-        count = len(blocks) * (CHUNK // self.alone)
-        return pl.run_scoped(multiply, *[plgpu.ACC((ROWS, self.tokens), self.sums)] * count)
+        return list(pl.run_scoped(multiply, *[plgpu.ACC((ROWS, self.tokens), self.sums)] * (at.stop - at.start)))
 
     def _dot(self, a: Any, b: Any) -> Any:
         """The interpreter's product; its operands are numbers of few bits, so that no order of sums matters."""
@@ -183,28 +206,32 @@ def specs(body: Body, block: Any, names: list[str]) -> list[Any]:
     return [found[name]() for name in names]
 
 
-def kernel(body: Body, names: list[str], passes: int) -> Callable[..., Any]:
-    """The planes of parts (parts, N, passes * tokens), from the operands called ``names``."""
-    plgpu, pl = pallas()
+def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> Callable[..., Any]:
+    """The results (M, N) of `finish.Finish`, or the parts (parts, N, M) of ``join="planes"``, both filled up to tiles.
+
+    Operands are those called ``names``, which TMA brings, then the factors of the product's epilogue.
+    """
+    plgpu, _ = pallas()
     work, variant = body.work, body.variant
     warpgroups = work.split.rows // ROWS
+    m, n = (passes * body.tokens, work.tiles * work.split.rows) if body.interpret else size
+    join: Any = Planes(body) if variant.join == "planes" else Join(body)
 
     def run(*refs: Any) -> None:
-        *operands, out = refs
         block, warpgroup = lax.axis_index("block"), lax.axis_index("warpgroup")
+        operands, rest = refs[: len(names)], refs[len(names) :]
+        keep = join.begin(rest, block, warpgroup, passes)
 
         def unit(indices: Any, *rest: Any) -> Any:
             passed, step = indices
             *blocks, carry = rest
             carry = body.unit(dict(zip(names, blocks, strict=True)), warpgroup, carry)
-            tile, _ = work.place(block, step)
 
-            def keep(sums: Any) -> Any:
-                row = tile * work.split.rows + warpgroup * ROWS
-                out[work.part(block, tile), pl.ds(row, ROWS), pl.ds(passed * body.tokens, body.tokens)] = sums
+            def end(sums: Any) -> Any:
+                keep(sums, passed, work.place(block, step)[0])
                 return plgpu.layout_cast(jnp.zeros_like(sums), plgpu.Layout.WGMMA)
 
-            return lax.cond(work.ends(block, step), keep, lambda sums: sums, carry)
+            return lax.cond(work.ends(block, step), end, lambda sums: sums, carry)
 
         def compute(pipeline: Any) -> None:
             pipeline(plgpu.layout_cast(jnp.zeros((ROWS, body.tokens), body.sums), plgpu.Layout.WGMMA))
@@ -216,14 +243,13 @@ def kernel(body: Body, names: list[str], passes: int) -> Callable[..., Any]:
             wg_axis="warpgroup",
             num_compute_wgs=warpgroups,
             memory_registers=variant.memory_registers,
-            max_concurrent_steps=min(variant.stages, passes * work.run),
+            max_concurrent_steps=min(body.stages(operands[:-1]), passes * work.run),
             compute_context=compute,
         )(*operands)
 
-    shape = (work.planes, work.tiles * work.split.rows, passes * body.tokens)
     return plgpu.kernel(
         run,
-        out_type=jax.ShapeDtypeStruct(shape, body.sums),
+        out_type=join.results(m, n, passes),
         grid=(work.blocks,),
         grid_names=("block",),
         num_threads=warpgroups + 1,

@@ -19,6 +19,8 @@ class Variant:
     join: str = "kernel"
     #: 64 x 128 blocks whose products are in flight at once
     flight: int = 1
+    #: registers of a thread for sums of chains that are under way at once
+    sums: int = 48
     #: rows of activations in one pass over the weights
     tokens: int = 256
     #: registers that a thread of the loading warpgroup keeps
@@ -27,7 +29,7 @@ class Variant:
     def __post_init__(self) -> None:
         if self.join not in ("kernel", "planes"):
             raise ValueError(f"join={self.join!r}; choose kernel or planes")
-        if self.stages < 1 or self.flight < 1:
-            raise ValueError(f"stages={self.stages} and flight={self.flight} must be at least 1")
+        if min(self.stages, self.flight, self.sums) < 1:
+            raise ValueError(f"stages={self.stages}, flight={self.flight} and sums={self.sums} must be at least 1")
         if self.tokens % 8 or not 8 <= self.tokens <= 256:
             raise ValueError(f"tokens={self.tokens} must be a multiple of 8 in 8..256")

@@ -1,0 +1,110 @@
+"""Who adds the parts of a tile that several thread blocks worked on, in order, first part first.
+
+A thread block begins a tile last, so the block with a tile's first part is the one for which the other parts are
+ready: it waits for the blocks after it, none of which waits before it has signalled. All blocks must run at once; the
+GPU has at least as many multiprocessors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from kernels_ref.hopper.finish import Finish, result_dtype
+from kernels_ref.hopper.fragments import ROWS
+from kernels_ref.pallas import pallas
+
+Keep = Callable[[Any, Any, Any], None]
+
+
+class Planes:
+    """Every part goes to a plane of its own; XLA adds them."""
+
+    def __init__(self, body: Any) -> None:
+        self.body = body
+
+    def results(self, m: int, n: int, passes: int) -> Any:
+        """The planes (parts, N, M)."""
+        work = self.body.work
+        shape = (work.planes, work.tiles * work.split.rows, passes * self.body.tokens)
+        return jax.ShapeDtypeStruct(shape, self.body.sums)
+
+    def begin(self, refs: Any, block: Any, warpgroup: Any, passes: int) -> Keep:
+        """What is done with a tile's sums when a part ends."""
+        _, pl = pallas()
+        body, (out,) = self.body, refs
+
+        def keep(sums: Any, passed: Any, tile: Any) -> None:
+            row = tile * body.work.split.rows + warpgroup * ROWS
+            part = body.work.part(block, tile)
+            out[part, pl.ds(row, ROWS), pl.ds(passed * body.tokens, body.tokens)] = sums
+
+        return keep
+
+
+class Join:
+    """Parts but the first go to memory, with a signal; the block with the first adds them and writes the result."""
+
+    def __init__(self, body: Any) -> None:
+        self.body = body
+        self.finish = Finish(body.product, body.tokens, body.interpret)
+
+    def results(self, m: int, n: int, passes: int) -> Any:
+        """The results (M, N), and room for a part of each block."""
+        body = self.body
+        results = jax.ShapeDtypeStruct((m, n), result_dtype(body.product))
+        if body.work.planes == 1:
+            return (results,)
+        room = (passes * body.work.blocks, body.work.split.rows, body.tokens)
+        return results, jax.ShapeDtypeStruct(room, body.sums)
+
+    def begin(self, refs: Any, block: Any, warpgroup: Any, passes: int) -> Keep:
+        """What is done with a tile's sums when a part ends."""
+        plgpu, pl = pallas()
+        body = self.body
+        factors = dict(zip(body.product.epilogue, refs, strict=False))
+        out, *room = refs[len(factors) :]
+        warpgroups = body.work.split.rows // ROWS
+        flags: Any = pl.get_global(plgpu.SemaphoreType.REGULAR((passes * body.work.blocks * warpgroups,))) if room else None
+
+        def place(passed: Any, other: Any) -> tuple[Any, Any]:
+            """Where a block's part is, and its flag."""
+            at = passed * body.work.blocks + other
+            return room[0].at[at, pl.ds(warpgroup * ROWS, ROWS)], flags.at[at * warpgroups + warpgroup]
+
+        def write(sums: Any, passed: Any, tile: Any) -> None:
+            if room:
+                sums = lax.fori_loop(0, body.work.parts_after(block, tile), lambda i, s: add(s, passed, i), sums)
+            row = tile * body.work.split.rows + warpgroup * ROWS
+            self.finish(sums, factors, out, row, passed * body.tokens)
+
+        def add(sums: Any, passed: Any, i: Any) -> Any:
+            part, flag = place(passed, block + 1 + i)
+            plgpu.semaphore_wait(flag, 1, decrement=False, memory_scope="gpu")
+            return sums + plgpu.load(part, layout=plgpu.Layout.WGMMA, optimized=False)
+
+        def leave(sums: Any, passed: Any, tile: Any) -> None:
+            part, flag = place(passed, block)
+            part[...] = sums
+            plgpu.semaphore_signal(flag, 1, memory_scope="gpu")
+
+        def keep(sums: Any, passed: Any, tile: Any) -> None:
+            if not room:
+                return write(sums, passed, tile)
+            first = body.work.part(block, tile) == 0
+            return lax.cond(first, lambda s: write(s, passed, tile), lambda s: leave(s, passed, tile), sums)
+
+        return keep
+
+
+def added(planes: Any, parts: list[int], rows: int) -> Any:
+    """The sums (N, M) of planes, first part first; planes that a tile does not have are not read."""
+    sums = planes[0]
+    counts = jnp.repeat(jnp.asarray(parts), rows)[:, None]
+    for part in range(1, planes.shape[0]):
+        sums = jnp.where(counts > part, sums + planes[part], sums)
+    return sums
