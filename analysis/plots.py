@@ -101,6 +101,7 @@ def by_tensor(rows: pd.DataFrame) -> Figure:
         axes.plot(range(len(group)), finite, style, marker=".", color=color, linewidth=1, label=name)
     ticks = range(0, len(names), max(1, len(names) // 80))
     axes.set_xticks(ticks, [plain(names[i]) for i in ticks], rotation=90, fontsize=6.5, parse_math=False)
+    axes.margins(x=0.01)
     axes.set_ylabel("SNR (dB)")
     axes.set_title("SNR of each tensor", loc="left", fontsize=11)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)

@@ -119,7 +119,8 @@ costs = pd.DataFrame(
 display(costs)
 figure, axes = plt.subplots(figsize=(11, 4.6), layout="constrained")
 for i, row in enumerate(costs.itertuples()):
-    axes.plot(row.bits, row.snr_db, "os^"[i % 3], color=f"C{i % 10}", label=f"{row.format}, {row.rule}")
+    style = {"marker": "os^"[i % 3], "color": f"C{i % 10}", "fillstyle": "none", "markeredgewidth": 1.8}
+    axes.plot(row.bits, row.snr_db, linestyle="none", label=f"{row.format}, {row.rule}", **style)
 axes.set(xlabel="bits per weight, scales counted", ylabel="SNR, dB", title=tensor.name)
 axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 plt.show()
@@ -197,13 +198,14 @@ scales = np.asarray(made["torchao"].scales)
 stored = reference.pack(scales, "block_scales_128x4")
 tile = reference.pack(np.arange(128)[:, None].repeat(4, axis=1), "block_scales_128x4").reshape(32, 16)
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained", width_ratios=(1, 4))
-for ax, shown, title in (
-    (axes[0], np.arange(128)[:, None].repeat(4, axis=1), "row of each scale"),
-    (axes[1], tile, "the same, as 32 times 16 bytes"),
+for ax, shown, title, xlabel, ylabel in (
+    (axes[0], np.arange(128)[:, None].repeat(4, axis=1), "scales", "column", "row"),
+    (axes[1], tile, "the same scales as stored", "byte of a line", "line of 16 bytes"),
 ):
-    ax.imshow(shown, aspect="auto", cmap="viridis")
-    ax.set_title(title)
+    picture = ax.imshow(shown, aspect="auto", cmap="viridis")
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xticks=range(shown.shape[1]))
     ax.grid(visible=False)
+figure.colorbar(picture, ax=axes, label="row of the scale", ticks=range(0, 128, 32))
 plt.show()
 assert (reference.unpack(stored, "block_scales_128x4") == scales).all()
 assert (tile[:, ::4] == np.arange(32)[:, None] + 32 * np.arange(4)).all()

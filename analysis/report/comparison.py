@@ -160,11 +160,12 @@ def _chosen(same: Any) -> list[str]:
 
 
 def _curves(table: Any, same: Any) -> Any:
+    """Rows in the order of the histograms, so that a format has one colour in both pictures."""
     if not len(same):
         return part(table, "block").head(0)
     keys = ["kind", "granularity", "scheme", "scale_rule"]
     rows = table[(table[keys] == same.iloc[0][keys]).all(axis=1)]
-    return rows[rows["format"].isin(_chosen(same))]
+    return pd.concat([rows[rows["format"] == name] for name in _chosen(same)])
 
 
 def _block_curves(table: pd.DataFrame) -> Any:

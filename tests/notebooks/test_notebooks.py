@@ -17,7 +17,7 @@ from nbclient.exceptions import CellExecutionError
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.py"))
 #: the fewest pictures that each must draw
-FIGURES = {"01_formats": 7, "02_error_and_snr": 9, "03_accumulation": 5, "04_blocks": 4}
+FIGURES = {"01_formats": 7, "02_error_and_snr": 9, "03_accumulation": 5, "04_blocks": 4, "05_integer_inference": 4}
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
