@@ -149,9 +149,7 @@ class _Emitter:
         tokens, rows = self.shape
         n, m = (self.arith.addi(x, self.word(at)) for x, at in ((self.row, row), (self.token, token)))
         less = self.arith.CmpIPredicate.ult
-        there = self.arith.andi(
-            self.arith.cmpi(less, n, self.word(rows)), self.arith.cmpi(less, m, self.word(tokens))
-        )
+        there = self.arith.andi(self.arith.cmpi(less, n, self.word(rows)), self.arith.cmpi(less, m, self.word(tokens)))
         branch = self.scf.IfOp(there)
         with self.ir.InsertionPoint(branch.then_block):
             place = self.arith.addi(self.arith.muli(m, self.word(rows)), n)

@@ -69,7 +69,9 @@ class Join:
         factors = dict(zip(body.product.epilogue, refs, strict=False))
         out, *room = refs[len(factors) :]
         warpgroups = body.work.split.rows // ROWS
-        flags: Any = pl.get_global(plgpu.SemaphoreType.REGULAR((passes * body.work.blocks * warpgroups,))) if room else None
+        flags: Any = (
+            pl.get_global(plgpu.SemaphoreType.REGULAR((passes * body.work.blocks * warpgroups,))) if room else None
+        )
 
         def place(passed: Any, other: Any) -> tuple[Any, Any]:
             """Where a block's part is, and its flag."""

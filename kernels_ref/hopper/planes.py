@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels_ref.hopper import fragments
-from kernels_ref.hopper.decoder import Decoder
+from kernels_ref.hopper.decoder import Decoder, Plane
 from kernels_ref.hopper.fragments import CHUNK, ROWS, THREADS
 
 #: words of a line: a warpgroup reads four lines at once
@@ -26,16 +27,14 @@ def lines(decoder: Decoder) -> int:
     return 2 * decoder.bits
 
 
-def pack_planes(codes: Any, decoder: Decoder, rows: int, depth: int) -> NDArray[np.uint32]:
-    """Codes (N, K) to words (units, lines, 128); N and K are whole tiles and steps."""
-    blocks = _blocks(np.asarray(codes).astype(np.uint32), rows, depth)
-    order = _order(decoder)
-    flat = blocks.reshape(-1, ROWS * CHUNK)
-    words = [_pack(flat[:, order], plane) for plane in decoder.planes]
-    own = np.concatenate(words, axis=1)  # (blocks, words of a thread, threads)
+def pack_planes(codes: Any, decoder: Decoder, rows: int, depth: int) -> Any:
+    """Codes (N, K) to words (units, lines, 128), arrays of NumPy or of JAX; N and K are whole tiles and steps."""
+    xp: Any = np if isinstance(codes, np.ndarray) else jnp
+    blocks = _blocks(codes, rows, depth)
+    flat = blocks.reshape(-1, ROWS * CHUNK)[:, _order(decoder)]
+    own = xp.concatenate([_pack(flat, plane, xp) for plane in decoder.planes], axis=1)  # (blocks, words, threads)
     quads = own.reshape(len(own), -1, 4, THREADS).swapaxes(2, 3)
-    units = blocks.shape[0] * blocks.shape[1]
-    return np.ascontiguousarray(quads).reshape(units, -1, LINE)
+    return quads.reshape(blocks.shape[0] * blocks.shape[1], -1, LINE)
 
 
 def unpack_planes(words: Any, decoder: Decoder, rows: int, depth: int, shape: tuple[int, int]) -> NDArray[np.uint32]:
@@ -54,7 +53,7 @@ def unpack_planes(words: Any, decoder: Decoder, rows: int, depth: int, shape: tu
     return blocks.transpose(0, 2, 4, 1, 3, 5).reshape(n, k)
 
 
-def _blocks(codes: NDArray[np.uint32], rows: int, depth: int) -> NDArray[np.uint32]:
+def _blocks(codes: Any, rows: int, depth: int) -> Any:
     """(tiles, steps, warpgroups, chunks, 64, 128)."""
     n, k = codes.shape
     split = codes.reshape(n // rows, rows // ROWS, ROWS, k // depth, depth // CHUNK, CHUNK)
@@ -69,20 +68,27 @@ def _order(decoder: Decoder) -> NDArray[np.int64]:
     return fragments.places(decoder.lane)
 
 
-def _pack(codes: NDArray[np.uint32], plane: Any) -> NDArray[np.uint32]:
+def _pack(codes: Any, plane: Plane, xp: Any) -> Any:
     """(blocks, registers, threads, lanes) to (blocks, words, threads)."""
-    blocks, registers, threads, lanes = codes.shape
-    words = np.zeros((blocks, registers // len(plane.rotations), threads), np.uint32)
-    fields = codes.reshape(blocks, -1, len(plane.rotations), threads, lanes)
+    blocks, _, threads, lanes = codes.shape
+    fields = xp.asarray(_spread(plane))[codes].reshape(blocks, -1, len(plane.rotations), threads, lanes)
+    words = xp.zeros((blocks, fields.shape[1], threads), xp.uint32)
     for r, rotation in enumerate(plane.rotations):
         for lane in range(lanes):
-            for bit, place in zip(plane.bits, plane.places, strict=True):
-                at = (place + plane.lane * lane - rotation) % 32
-                words |= ((fields[:, :, r, :, lane] >> np.uint32(bit)) & np.uint32(1)) << np.uint32(at)
+            left = (plane.lane * lane - rotation) % 32
+            field = fields[:, :, r, :, lane]
+            words = words | (field << xp.uint32(left)) | (field >> xp.uint32(32 - left) if left else xp.uint32(0))
     return words
 
 
-def _unpack(words: NDArray[np.uint32], plane: Any) -> NDArray[np.uint32]:
+def _spread(plane: Plane) -> NDArray[np.uint32]:
+    """The bits of every code of at most 8 bits, at their places in lane 0."""
+    codes = np.arange(256, dtype=np.uint32)
+    bits = [((codes >> bit) & 1) << place for bit, place in zip(plane.bits, plane.places, strict=True)]
+    return np.bitwise_or.reduce(np.stack(bits)).astype(np.uint32)
+
+
+def _unpack(words: NDArray[np.uint32], plane: Plane) -> NDArray[np.uint32]:
     """The inverse: the plane's bits of the codes."""
     lanes = 32 // plane.lane
     blocks, count, threads = words.shape

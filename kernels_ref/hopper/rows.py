@@ -35,6 +35,12 @@ def scale(product: ScaledProduct, scales: Any, warpgroup: Any, chain: int) -> An
     return float32(_row(scales, warpgroup, chain // chains))
 
 
+def of_tokens(scales: Any, chain: int) -> Any:
+    """The float32 scales of the activations of a chain's group, for each token."""
+    plgpu, _ = pallas()
+    return plgpu.load(scales.at[chain], layout=plgpu.Layout.WGMMA.reduce(0), optimized=False)
+
+
 def float32(row: Any) -> Any:
     """A scale's number: E8M0 comes as bytes, its smallest is subnormal; other formats are cast."""
     if row.dtype != jnp.uint8:

@@ -15,7 +15,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from formats.products import ScaledProduct, Weight
+from formats.products import ScaledProduct
 from kernels_ref.hopper import rows as row_words
 from kernels_ref.hopper.block_of_weights import interpreted, pieces
 from kernels_ref.hopper.decoder import decoder
@@ -52,14 +52,6 @@ class Body:
     def sums(self) -> Any:
         """Of a chain."""
         return jnp.int32 if self.product.a == "int8" else jnp.float32
-
-    @property
-    def scales_sums(self) -> bool:
-        """Whether scales of groups multiply the sums of chains."""
-        return self.product.group_scale is not None and self.product.weight in (
-            Weight.DECODED,
-            Weight.MINUS_ZERO_POINT,
-        )
 
     @property
     def alone(self) -> int:
@@ -165,10 +157,11 @@ class Body:
         return lax.dot_general(a.astype(wide), b.astype(wide), dimensions, preferred_element_type=self.sums)
 
     def _fold(self, refs: dict[str, Any], warpgroup: Any, carry: Any, d: Any, chain: int) -> Any:
-        if not self.scales_sums:
+        if not self.product.scales_sums:
             return carry + d
         scale = row_words.scale(self.product, refs["scales"], warpgroup, chain)
-        return fused(self.tokens, self.interpret)(carry, d, scale)
+        tokens = [row_words.of_tokens(refs["columns"], chain)] if self.product.a_grouped else []
+        return fused(self.tokens, self.interpret)(carry, d, scale, *tokens)
 
 
 def swizzled(columns: int, dtype: Any) -> tuple[Any, ...]:
@@ -197,6 +190,9 @@ def specs(body: Body, block: Any, names: list[str]) -> list[Any]:
         "words": lambda: of_unit(count, LINE),
         "scales": lambda: of_unit(depth // group, work.split.rows),
         "zeros": lambda: of_unit(depth // CHUNK, work.split.rows),
+        "columns": lambda: plgpu.BlockSpec(
+            (depth // group, body.tokens), lambda passed, step: (work.place(block, step)[1], passed)
+        ),
         "a": lambda: plgpu.BlockSpec(
             (body.tokens, depth),
             lambda passed, step: (passed, work.place(block, step)[1]),
