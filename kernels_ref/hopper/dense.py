@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -18,7 +19,7 @@ from kernels_ref.hopper.dense_plan import Plan, is_dense, is_expanded, is_promot
 from kernels_ref.hopper.dense_variant import DenseVariant
 from kernels_ref.hopper.dense_weights import DenseWeights, pack_dense
 from kernels_ref.pallas import pallas
-from reference.products.arguments import Size, check_given, size
+from reference.products.arguments import Size, check_given, expected, size
 from reference.products.terms import check_dtype
 
 
@@ -44,7 +45,8 @@ def dense_matmul(
     float32, so only sums that are exact in every order are the same there.
 
     Arguments, where they differ:
-        w: weights of fewer than 8 bits may come from `pack_dense`, and must under jit; else each call packs them.
+        w: weights of fewer than 8 bits may come from `pack_dense`, and must under jit, with the scales of their groups
+            in them; else each call packs them.
         variant: how the kernel is laid out, by default as `default_variant` says.
         interpret: run on any backend by Pallas' GPU interpreter, slowly; else a Hopper GPU (H100).
 
@@ -78,53 +80,59 @@ def dense_matmul(
     }
     given = {name: as_jax(term) for name, term in terms.items() if term is not None}
     if is_expanded(record) and not isinstance(w, DenseWeights):
-        w = pack_dense(w, product=record)
-    weights = w.words if isinstance(w, DenseWeights) else as_jax(w)
-    of = _checked(record, as_jax(a), w if isinstance(w, DenseWeights) else weights, given)
+        w = pack_dense(w, product=record, group_scale=given.pop("group_scale", None))
+    weights = w if isinstance(w, DenseWeights) else as_jax(w)
+    of = _checked(record, as_jax(a), weights, given)
     layout = variant or default_variant(record, of.m, of.n)
     plan = Plan(product=record, m=of.m, n=filled_columns(record, of.n), k=filled_k(of.k), variant=layout)
     return _compiled(plan, of.n, interpret)(as_jax(a), weights, given)
 
 
 def _checked(record: ScaledProduct, a: Array, w: Array | DenseWeights, given: dict[str, Array]) -> Size:
-    for name, array in {"a": a, **({} if isinstance(w, DenseWeights) else {"w": w})}.items():
-        check_dtype(name, array.dtype, record, encoder="kernels_ref.encode")
-        if array.dtype != jnp.uint8:
-            raise TypeError(f"{name} holds uint8 codes of {record.a}, not {array.dtype.name}")
-    for name, term in given.items():
-        check_dtype(name, term.dtype, record, encoder="kernels_ref.encode")
-    if isinstance(w, DenseWeights) and not is_expanded(record):
+    """The sizes; what is inside packed weights was checked when they were packed."""
+    packed = isinstance(w, DenseWeights)
+    if packed and not is_expanded(record):
         raise TypeError(f"{record.name} takes codes of weights, not packed ones")
-    of = size(record, a.shape, (w.n, w.k) if isinstance(w, DenseWeights) else w.shape, None)
-    check_given(record, of, {name: term.shape for name, term in given.items()})
+    for name, array in {"a": a, **({} if packed else {"w": w}), **given}.items():
+        check_dtype(name, array.dtype, record, encoder="kernels_ref.encode")
+        if name in ("a", "w") and array.dtype != jnp.uint8:
+            raise TypeError(f"{name} holds uint8 codes of {record.a}, not {array.dtype.name}")
+    of = size(record, a.shape, (w.n, w.k) if packed else w.shape, None)
+    shapes = {name: term.shape for name, term in given.items()}
+    if packed and w.scales is not None:
+        if "group_scale" in given:
+            raise TypeError("group_scale was packed with the weights")
+        shapes["group_scale"] = expected(record, of)["group_scale"]
+    check_given(record, of, shapes)
     return of
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(plan: Plan, n: int, interpret: bool) -> Callable[[Array, Array, dict[str, Array]], Array]:
+def _compiled(plan: Plan, n: int, interpret: bool) -> Callable[[Array, Array | DenseWeights, dict[str, Array]], Array]:
     code = jnp.dtype(f"uint{plan.out_bits}")
 
-    def run(a: Array, w: Array, given: dict[str, Array]) -> Array:
+    def run(a: Array, w: Array | DenseWeights, given: dict[str, Array]) -> Array:
         if plan.m == 0 or n == 0:
             return lax.full((plan.m, n), 0, code)
-        y = kernel(plan, interpret=interpret)(*matrices(a, w, plan), *vectors(given, plan))
+        y = kernel(plan, interpret=interpret)(*matrices(a, w, plan), *vectors(w, given, plan))
         return lax.bitcast_convert_type(y[:, :n], code)
 
     return jax.jit(run)  # pyright: ignore[reportUnknownMemberType]
 
 
 def default_variant(product: str | ScaledProduct, m: int, n: int) -> DenseVariant:
-    """The layout for M x N results: tiles of 128 x 256, smaller ones where those would leave thread blocks idle.
+    """The layout for M x N results: tiles of 128 x 256, smaller ones where those would be empty or too few.
 
     >>> default_variant("w8a8_int8", 8192, 8192)  # doctest: +NORMALIZE_WHITESPACE
     DenseVariant(rows=128, columns=256, depth=128, stages=4, warpgroups=2, cluster=2, band=8, blocks=132)
     """
     record = scaled_product(product)
     rows, columns = (n, m) if is_expanded(record) else (m, n)
-    cluster = 2 if rows > 128 else 1
+    warpgroups = 1 if rows <= 64 else 2
+    by_rows: dict[str, int] = {"rows": 64 * warpgroups, "warpgroups": warpgroups, "cluster": 2 if rows > 128 else 1}
     if is_promoted(record):
-        return DenseVariant(columns=record.weight_rows, cluster=cluster)
-    full = -(-rows // 128) * -(-columns // 256) >= 132
-    if full or columns > 128 * 66:
-        return DenseVariant(cluster=cluster)
-    return DenseVariant(columns=128, stages=6, cluster=cluster)
+        return DenseVariant(columns=record.weight_rows, **by_rows)
+    wide = min(256, max(64, 1 << (columns - 1).bit_length()))
+    few = math.ceil(rows / (64 * warpgroups)) * math.ceil(columns / wide) < 132
+    wide = max(64, wide // 2) if few and wide > 64 else wide
+    return DenseVariant(columns=wide, stages={256: 4, 128: 6, 64: 8}[wide], **by_rows)

@@ -12,7 +12,7 @@ from formats.products import Factor, ScaledProduct
 from formats.products.record import value_format
 from kernels_ref.hopper.dense_epilogue import moves
 from kernels_ref.hopper.dense_plan import Plan
-from kernels_ref.hopper.dense_weights import blocks
+from kernels_ref.hopper.dense_weights import DenseWeights, blocks
 from reference.products.terms import DYADIC
 
 #: bytes that the rows of what TMA reads and writes are a multiple of
@@ -33,25 +33,26 @@ def _up(size: int, unit: int) -> int:
     return -(-size // unit) * unit
 
 
-def matrices(a: Array, w: Array, plan: Plan) -> tuple[Array, Array]:
+def matrices(a: Array, w: Array | DenseWeights, plan: Plan) -> tuple[Array, Array]:
     """Activations (M, K) and weights, (N, K) or packed, of the types that the kernel takes."""
     left = lax.bitcast_convert_type(_filled(a, (a.shape[0], plan.k)), plan.operand)
-    if plan.is_expanded:
-        return left, blocks(w, plan.product)
+    if isinstance(w, DenseWeights):
+        return left, blocks(w.words, plan.product)
     return left, lax.bitcast_convert_type(_filled(w, (w.shape[0], plan.k)), plan.operand)
 
 
-def vectors(given: dict[str, Array], plan: Plan) -> list[Array]:
+def vectors(w: Array | DenseWeights, given: dict[str, Array], plan: Plan) -> list[Array]:
     """`Plan.terms`, filled up to whole tiles."""
-    made = {name: _words(given[name]) for name in plan.terms if name in given and name != plan.streamed}
+    made = {name: _words(given[name]) for name in plan.terms if name in given and name != "a_scale"}
     if plan.product.requantiser is not None:
         ratio = (_filled(given[name].astype(jnp.int32), (plan.filled["n"],)) for name in DYADIC)
         made["multiplier"], shift = ratio
         made["move"] = moves(shift)
-    if plan.streamed:
-        scale = given[plan.streamed]
-        turned = (_words(scale) if plan.is_promoted else scale.astype(plan.streamed_type)).T
-        made[plan.streamed] = _filled(turned, (turned.shape[0], _up(turned.shape[1], PITCH // turned.dtype.itemsize)))
+    if plan.is_promoted:
+        turned = _words(given["a_scale"]).T
+        made["a_scale"] = _filled(turned, (turned.shape[0], _up(turned.shape[1], PITCH // 4)))
+    elif isinstance(w, DenseWeights) and w.scales is not None:
+        made["group_scale"] = w.scales
     for factor, size in ((Factor.WEIGHT_SCALE, "n"), (Factor.TOKEN_SCALE, "m")):
         if factor in plan.product.epilogue:
             made[factor.value] = _filled(made[factor.value], (plan.filled[size],))

@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
+from numpy.typing import NDArray
 
-import formats
 from formats.products import ScaledProduct, StreamK, scaled_product
+from kernels_ref.codec import as_jax
 from kernels_ref.hopper.block_of_weights import interpreted, pieces
 from kernels_ref.hopper.decoder import decoder
 from kernels_ref.hopper.dense_plan import Plan, is_dense, is_expanded
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.planes import LINE, lines, pack_planes
 from kernels_ref.pallas import pallas
-from reference.matmul import refuse_named_codes
+from reference.products.arguments import Size, expected, groups_of
+from reference.products.terms import checked, refuse_missing_weights
 
 #: rows and elements of K that are packed together
 UNIT = StreamK()
@@ -31,18 +32,20 @@ class DenseWeights:
     """Packed weights: `planes.pack_planes` of units of 128 rows times 256 elements of K, and what N and K are."""
 
     words: Array
+    scales: Array | None  #: codes of the scales of groups, (K / group, N) with N filled up to a multiple of 8
     n: int
     k: int
 
 
-jax.tree_util.register_dataclass(DenseWeights, data_fields=["words"], meta_fields=["n", "k"])
+jax.tree_util.register_dataclass(DenseWeights, data_fields=["words", "scales"], meta_fields=["n", "k"])
 
 
-def pack_dense(w: ArrayLike, *, product: str | ScaledProduct) -> DenseWeights:
+def pack_dense(w: ArrayLike, *, product: str | ScaledProduct, group_scale: ArrayLike | None = None) -> DenseWeights:
     """Weights of fewer than 8 bits, codes (N, K), as `dense_matmul` takes them; on the host, once for many calls.
 
-    Rows and K are filled up to whole units with the code 0. Raises ``TypeError`` under jit and for dtypes,
-    ``ValueError`` for a product whose weights are taken as they lie, and for codes that the format lacks.
+    Rows and K are filled up to whole units with the code 0. ``group_scale``: codes (N, K / group), for products that
+    have it. Raises ``TypeError`` under jit, for dtypes, and for a scale that is missing or without meaning;
+    ``ValueError`` for a product whose weights are taken as they lie, for shapes, and for codes that the format lacks.
 
     >>> pack_dense(np.zeros((130, 64), np.uint8), product="w4a8_qqq_channel").words.shape
     (2, 32, 128)
@@ -50,16 +53,32 @@ def pack_dense(w: ArrayLike, *, product: str | ScaledProduct) -> DenseWeights:
     record = scaled_product(product)
     if not (is_dense(record) and is_expanded(record)):
         raise ValueError(f"{record.name} has no packed weights for the dense kernel")
-    if isinstance(w, Tracer):
+    if isinstance(w, Tracer) or isinstance(group_scale, Tracer):
         raise TypeError("weights are packed on the host: call pack_dense outside of jit")
     codes = np.asarray(w)
     if codes.dtype != np.uint8 or codes.ndim != 2:
         raise TypeError(f"w has dtype {codes.dtype.name} and shape {codes.shape}; it takes uint8 codes (N, K)")
-    refuse_named_codes("w", codes, formats.get(record.w))
     n, k = codes.shape
-    whole = np.pad(codes, ((0, -n % UNIT.rows), (0, -k % UNIT.depth)))
+    scales = None if group_scale is None else np.asarray(group_scale)
+    _check_scales(record, n, k, scales)
+    checked_codes = checked("w", codes, record, encoder="reference.encode")
+    if scales is not None:
+        scales = checked("group_scale", scales, record, encoder="reference.encode")
+        refuse_missing_weights(codes, scales[:, groups_of(record.group, k)], record)
+        scales = np.pad(scales.T, ((0, 0), (0, -n % 8)))
+    whole = np.pad(checked_codes, ((0, -n % UNIT.rows), (0, -k % UNIT.depth)))
     words = pack_planes(whole, decoder(record), UNIT.rows, UNIT.depth)
-    return DenseWeights(jnp.asarray(words), n, k)  # pyright: ignore[reportUnknownMemberType]
+    return DenseWeights(as_jax(words), None if scales is None else as_jax(scales), n, k)
+
+
+def _check_scales(product: ScaledProduct, n: int, k: int, scales: NDArray[Any] | None) -> None:
+    wanted = {name: shape for name, shape in expected(product, Size(0, n, k, k, None)).items() if name == "group_scale"}
+    if scales is None and wanted:
+        raise TypeError(f"{product.name} needs group_scale, of shape {wanted['group_scale']}")
+    if scales is not None and not wanted:
+        raise TypeError(f"group_scale means nothing for {product.name}")
+    if scales is not None and scales.shape != wanted["group_scale"]:
+        raise ValueError(f"group_scale has shape {scales.shape}; {product.name} takes {wanted['group_scale']}")
 
 
 def block_lines(product: ScaledProduct) -> int:

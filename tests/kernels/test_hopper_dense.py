@@ -102,11 +102,12 @@ def test_one_token_and_pitches_that_tma_does_not_take():
 
 @interpreted
 def test_packed_weights_under_jit():
-    product = scaled_product("w4a8_qqq_channel")
+    product = scaled_product("w4a8_qqq_g128")
     a, w, terms = operands(np.random.default_rng(1), product, 5, 64, 100)
     want = golden(a, w, product=product, **terms)
     options = {"product": product, "variant": SMALL_BY_128, "interpret": True}
-    got = jax.jit(lambda a, w, terms: dense_matmul(a, w, **terms, **options))(a, pack_dense(w, product=product), terms)
+    packed = pack_dense(w, product=product, group_scale=terms.pop("group_scale"))
+    got = jax.jit(lambda a, w, terms: dense_matmul(a, w, **terms, **options))(a, packed, terms)
     np.testing.assert_array_equal(np.asarray(got), want)
 
 
@@ -217,6 +218,13 @@ class TestRefusals:
             self.call(w=pack_dense(np.zeros((3, 32), np.uint8), product="ternary_int8"))
 
     @interpreted
+    def test_scales_are_packed_once(self):
+        scale = np.zeros((3, 1), np.uint16)
+        packed = pack_dense(np.zeros((3, 32), np.uint8), product="w4a8_qqq_g128", group_scale=scale)
+        with pytest.raises(TypeError, match="group_scale was packed with the weights"):
+            self.call("w4a8_qqq_g128", w=packed, group_scale=scale)
+
+    @interpreted
     def test_layouts_that_a_product_does_not_allow(self):
         with pytest.raises(ValueError, match="w8a8_fp8_block128 needs depth=128 and columns=128"):
             self.call("w8a8_fp8_block128", variant=DenseVariant())
@@ -249,8 +257,18 @@ class TestRefusals:
             dense_matmul([[0]], [[0]], product="w8a8_int8")
 
 
-def test_default_layouts_fill_the_device():
-    assert default_variant("w8a8_int8", 8192, 8192) == DenseVariant()
-    assert default_variant("w8a8_int8", 16, 8192) == DenseVariant(columns=128, stages=6, cluster=1)
-    assert default_variant("w4a8_qqq_channel", 256, 28672) == DenseVariant()
-    assert default_variant("w8a8_fp8_block128", 8192, 8192) == DenseVariant(columns=128)
+@pytest.mark.parametrize(
+    ("name", "m", "n", "wanted"),
+    [
+        ("w8a8_int8", 8192, 8192, DenseVariant()),
+        ("w8a8_int8", 16, 28672, DenseVariant(rows=64, columns=128, stages=6, warpgroups=1, cluster=1)),
+        ("w8a8_fp8_token", 256, 4096, DenseVariant(columns=128, stages=6)),
+        ("w4a8_qqq_channel", 256, 28672, DenseVariant()),
+        ("w4a8_qqq_channel", 128, 28672, DenseVariant(columns=128, stages=6)),
+        ("w4a8_qqq_channel", 1, 28672, DenseVariant(columns=64, stages=8)),
+        ("w8a8_fp8_block128", 8192, 8192, DenseVariant(columns=128)),
+        ("w8a8_fp8_block128", 1, 1, DenseVariant(rows=64, columns=128, warpgroups=1, cluster=1)),
+    ],
+)
+def test_default_layouts_fit_the_sizes(name, m, n, wanted):
+    assert default_variant(name, m, n) == wanted

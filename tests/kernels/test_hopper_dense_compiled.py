@@ -26,9 +26,9 @@ def compiled(name, m, n, k, **options):
     shapes = expected(product, size(product, (m, k), (n, k), None))
     kinds = {"multiplier": "int32", "shift": "int32"}
     if is_expanded(product):
-        kinds["group_scale"] = "uint16"
         words = jax.ShapeDtypeStruct((n // 128 * k // 256, 4 * block_lines(product), 128), "uint32")
-        w = DenseWeights(words, n, k)
+        scales = jax.ShapeDtypeStruct((k // 128, n), "uint16") if shapes.pop("group_scale", None) else None
+        w = DenseWeights(words, scales, n, k)
     else:
         w = jax.ShapeDtypeStruct((n, k), "uint8")
     terms = {term: jax.ShapeDtypeStruct(shape, kinds.get(term, "float32")) for term, shape in shapes.items()}

@@ -88,13 +88,19 @@ class TestPackedWeights:
         spec = formats.get(product.w)
         codes = np.random.default_rng(0).integers(0, 3, (300, 520)).astype(np.uint8) & ((1 << spec.bits) - 1)
         codes = np.where(codes == 2, (1 << spec.bits) - 1, codes).astype(np.uint8)
-        whole = np.asarray(blocks(pack_dense(codes, product=product).words, product))
+
+        def words(w):
+            scale = (
+                {} if product.group is None else {"group_scale": np.zeros((len(w), -(-w.shape[1] // 128)), np.uint16)}
+            )
+            return np.asarray(blocks(pack_dense(w, product=product, **scale).words, product))
+
+        whole = words(codes)
         for row, step in ((0, 0), (64, 3), (128, 1), (192, 2), (256, 4)):
             part = np.zeros((64, 128), np.uint8)
             there = codes[row : row + 64, 128 * step : 128 * (step + 1)]
             part[: there.shape[0], : there.shape[1]] = there
-            alone = np.asarray(blocks(pack_dense(part, product=product).words, product))[0]
-            np.testing.assert_array_equal(whole[block_index(row, step, 520)], alone)
+            np.testing.assert_array_equal(whole[block_index(row, step, 520)], words(part)[0])
 
     def test_sizes_are_kept(self):
         packed = pack_dense(np.zeros((5, 7), np.uint8), product="w4a8_qqq_channel")
@@ -107,6 +113,15 @@ class TestPackedWeights:
             pack_dense(np.zeros((2, 2), np.int8), product="w4a8_qqq_channel")
         with pytest.raises(ValueError, match=r"w: .*16"):
             pack_dense(np.full((2, 2), 16, np.uint8), product="w4a8_qqq_channel")
+        with pytest.raises(TypeError, match=r"w4a8_qqq_g128 needs group_scale, of shape \(2, 1\)"):
+            pack_dense(np.zeros((2, 2), np.uint8), product="w4a8_qqq_g128")
+        with pytest.raises(TypeError, match="group_scale means nothing for ternary_int8"):
+            pack_dense(np.zeros((2, 2), np.uint8), product="ternary_int8", group_scale=np.zeros((2, 1), np.uint16))
+        with pytest.raises(ValueError, match=r"group_scale has shape \(1, 1\); w4a8_qqq_g128 takes \(2, 1\)"):
+            pack_dense(np.zeros((2, 2), np.uint8), product="w4a8_qqq_g128", group_scale=np.zeros((1, 1), np.uint16))
+        scale = np.full((1, 1), 19, np.float16).view(np.uint16)
+        with pytest.raises(ValueError, match=r"w\[0, 0\] is 7.0 and its scale 19.0"):
+            pack_dense(np.full((1, 1), 7, np.uint8), product="w4a8_qqq_g128", group_scale=scale)
         with pytest.raises(ValueError, match="w8a8_int8 has no packed weights"):
             pack_dense(np.zeros((2, 2), np.uint8), product="w8a8_int8")
         with pytest.raises(TypeError, match="call pack_dense outside of jit"):
