@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -75,6 +77,7 @@ def _fragment(registers: list[Any], dtype: Any, width: int) -> Any:
     return mgpu.FragmentedArray(_registers=out, _layout=layout, _is_signed=True if dtype == jnp.int8 else None)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def interpreted(decoder: Decoder, dtype: Any, words: Any, *rows: Any) -> Any:
     """The same block as an array (64, 128), from the same program on JAX arrays."""
     bits = 8 * jnp.dtype(dtype).itemsize

@@ -95,7 +95,7 @@ def pack_weights(
         scales=None if scales is None else layout.scales(scales, record),
         zeros=None if zeros is None else layout.zeros(zeros, record),
         factors={factor: _float32(term).reshape(-1) for factor, term in factors.items()},
-        dyadic=None if record.requantiser is None else (jnp.asarray(terms["multiplier"]), jnp.asarray(terms["shift"])),
+        dyadic=None if record.requantiser is None else (_word(terms["multiplier"]), _word(terms["shift"])),
         product=record,
         work=work,
     )
@@ -109,12 +109,16 @@ def _float32(term: Any) -> Array:
     return jnp.asarray(term).astype(jnp.float32)
 
 
+def _word(term: Any) -> Array:
+    return jnp.asarray(term).astype(jnp.uint32)
+
+
 def _work(record: ScaledProduct, shape: tuple[int, ...], split: StreamK) -> Work:
     if len(shape) != 2 or 0 in shape:
         raise ValueError(f"w needs two axes (N, K) that are not empty; its shape is {shape}")
     if split.rows % ROWS or not ROWS <= split.rows <= 3 * ROWS:
         raise ValueError(f"split.rows={split.rows} must be 64, 128 or 192: a warpgroup for each 64")
-    if split.depth % CHUNK or record.weight_rows % split.rows and record.weight_rows != 1:
+    if split.depth % CHUNK or (record.weight_rows % split.rows and record.weight_rows != 1):
         raise ValueError(f"split {split} must have a depth that is a multiple of {CHUNK}, and rows that share scales")
     most = 31 - decoder(record).exponent - 14
     if record.a == "int8" and shape[1] > 1 << most:
