@@ -56,8 +56,8 @@ def encode_packed(
     Returns the words of the layout. Works under jit. A tensor whose size is no multiple of 4096 is padded in front of
     the kernel of nibbles and cut behind it.
 
-    Raises ``TypeError`` and ``ValueError`` as `reference.encode` and `reference.pack`; ``ImportError`` where nibbles are
-    asked for and Mosaic GPU is missing.
+    Raises ``TypeError`` and ``ValueError`` as `reference.encode` and `reference.pack`; ``ImportError`` where nibbles
+    are asked for and Mosaic GPU is missing.
 
     >>> encode_packed(jnp.array([1.0, -6.0, 0.0, 2.0]), "e2m3", "compressed_tensors_fp6",
     ...               rounding="nearest_ties_to_even", saturation="sat_finite", nan="zero")
@@ -144,9 +144,10 @@ def decode_packed(
 ) -> Array:
     """``reference.decode(reference.unpack(words, layout), fmt)`` without the codes in between, bit for bit.
 
-    ``words``: of the layout, any shape it has. ``dtype``: float32 or bfloat16, which holds every value of a format of at
-    most 8 bits. Nibbles, the first one low, are a Mosaic kernel where ``words`` fills thread blocks of 2048 bytes; all
-    else is XLA's. Works under jit, where words that `reference.pack` never makes are the caller's to avoid.
+    ``words``: of the layout, any shape it has. ``dtype``: float32 or bfloat16, which holds every value of a format of
+    at most 8 bits. Nibbles, the first one low, are a Mosaic kernel, padded where ``words`` fills no thread blocks of
+    2048 bytes; all else is XLA's. Works under jit, where words that `reference.pack` never makes are the caller's to
+    avoid.
 
     >>> decode_packed(jnp.array([200, 15, 64], jnp.uint8), "e2m3", "compressed_tensors_fp6", dtype="bfloat16")
     Array([1, -6, 0, 2], dtype=bfloat16)

@@ -1,0 +1,227 @@
+"""Quantisation into blocks by one kernel: interpreted, its arithmetic on NumPy, and compiled for an H100."""
+
+from __future__ import annotations
+
+import described_gpu
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+from rotation import rotate
+
+import reference
+from formats.block_formats.named import blocks
+from formats.block_formats.rules import block_rules
+from kernels_ref.hopper import block, block_numbers, block_quotient
+from reference.array.block_request import block_request
+
+OLD = jax.__version_info__ < (0, 11, 2)
+needs_pallas = pytest.mark.skipif(OLD, reason=f"Mosaic GPU kernels need jax >= 0.11.2; this is {jax.__version__}")
+
+
+def supported(name, rule):
+    try:
+        block.supported(block_request(name, rule))
+    except ValueError:
+        return False
+    return True
+
+
+PAIRS = [(name, rule) for name in blocks() for rule in block_rules() if supported(name, rule)]
+MAIN = [("int4_g128", "absmax"), ("mxfp4", "floor"), ("nvfp4", "torchao_nvfp4"), ("deepseek_1x128", "deepgemm")]
+DTYPES = ("bfloat16", "float32", "float16")
+
+
+def numbers(dtype, seed=0):
+    """Rows of every size, of small integers and halves, in which ties abound, of zeros, and of zeros among numbers."""
+    rng = np.random.default_rng(seed)
+    span = 6 if dtype == "float16" else 40
+    x = rng.standard_normal((16, 512)) * np.exp2(rng.integers(-span, span, (16, 1)))
+    x[:4] = rng.integers(-9, 10, (4, 512))
+    x[4:8] = rng.integers(-30, 31, (4, 512)) / 4
+    x[8], x[9, ::3] = 0.0, -0.0
+    return x.astype(np.float32).astype(dtype)
+
+
+def equal(got, want):
+    np.testing.assert_array_equal(np.asarray(got.scales), want.scales)
+    np.testing.assert_array_equal(np.asarray(got.codes), want.codes)
+    assert got.codes.dtype == want.codes.dtype
+    assert got.scales.dtype == want.scales.dtype
+    assert (got.second is None) == (want.second is None)
+    assert got.second is None or float(got.second) == float(want.second)
+
+
+@needs_pallas
+@pytest.mark.parametrize(("name", "rule"), MAIN)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_main_formats_equal_the_golden_model(name, rule, dtype):
+    x = numbers(dtype)
+    equal(block.quantize_blocks(x, name, rule=rule, interpret=True), reference.quantize_blocks(x, name, rule=rule))
+
+
+@needs_pallas
+@pytest.mark.parametrize(("name", "rule"), rotate(PAIRS, 25))
+def test_every_format_and_rule_equals_the_golden_model(name, rule):
+    x = numbers("bfloat16", seed=1)
+    equal(block.quantize_blocks(x, name, rule=rule, interpret=True), reference.quantize_blocks(x, name, rule=rule))
+
+
+def moderate_bfloat16(size):
+    """Each bfloat16 number from 2^-100 to 2^113, and 0, beside neighbours up to 2^9 times as large."""
+    patterns = np.arange(27 << 7, 240 << 7, dtype=np.uint16)
+    x = patterns.view(ml_dtypes.bfloat16).astype(np.float32)
+    x = np.concatenate([x, -x, [0.0, -0.0]])
+    x = np.resize(x, (-(-len(x) // size), size))
+    x[:, 0] = np.abs(x).max(1) * np.exp2(np.arange(len(x)) % 10)
+    return x.astype(ml_dtypes.bfloat16)
+
+
+@needs_pallas
+@pytest.mark.parametrize(("name", "rule"), rotate([*MAIN[:2], ("mxfp8_e4m3", "rceil"), ("nvfp4_untied", "absmax")], 2))
+def test_all_moderate_bfloat16(name, rule):
+    x = moderate_bfloat16(128)
+    equal(block.quantize_blocks(x, name, rule=rule, interpret=True), reference.quantize_blocks(x, name, rule=rule))
+
+
+@needs_pallas
+@pytest.mark.parametrize(
+    ("name", "rule"), [("mxfp4", "floor"), ("mxint8", "rceil"), ("mxfp8_e5m2", "transformer_engine_mxfp8")]
+)
+def test_what_is_not_finite_does_as_the_rule_says(name, rule):
+    x = numbers("float32")
+    x[0, 5], x[1, 40], x[2, 3], x[3, 70] = np.nan, np.inf, -np.inf, np.float32(-np.nan)
+    equal(block.quantize_blocks(x, name, rule=rule, interpret=True), reference.quantize_blocks(x, name, rule=rule))
+
+
+@needs_pallas
+@pytest.mark.parametrize(("name", "rule"), [("int4_g128", "absmax"), ("nvfp4_untied", "absmax")])
+def test_scales_that_are_rounded_to_zero_leave_the_largest_codes(name, rule):
+    x = numbers("float32")
+    x[:8] *= np.float32(2.0**-30)
+    got, want = block.quantize_blocks(x, name, rule=rule, interpret=True), reference.quantize_blocks(x, name, rule=rule)
+    assert (want.scales == 0).any()
+    equal(got, want)
+
+
+@needs_pallas
+@pytest.mark.parametrize("factor", [2.0**-90, 2.0**90])
+def test_second_numbers_beyond_the_kernel_are_left_to_xla(factor):
+    x = numbers("float32") * np.float32(2.0**-40 * factor)
+    got = block.quantize_blocks(x, "nvfp4", rule="torchao_nvfp4", interpret=True)
+    equal(got, reference.quantize_blocks(x, "nvfp4", rule="torchao_nvfp4"))
+
+
+@needs_pallas
+@pytest.mark.parametrize(("name", "rule"), [("int4_g128", "absmax"), ("mxfp4", "ceil"), ("mxfp8_e4m3", "floor")])
+@pytest.mark.parametrize("shape", [(1, 128), (3, 5, 256), (2, 0, 128)])
+def test_packed_codes_of_any_number_of_blocks(name, rule, shape):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    want = reference.quantize_blocks(x, name, rule=rule)
+    got = jax.jit(lambda v: block.quantize_packed(v, name, rule=rule, interpret=True))(x)
+    codes = reference.pack(want.codes, "4bit_low_first") if want.spec.element.bits == 4 else want.codes
+    np.testing.assert_array_equal(np.asarray(got.words), codes)
+    np.testing.assert_array_equal(np.asarray(got.scales), want.scales)
+
+
+class TestQuotients:
+    """The arithmetic of the kernels on NumPy, which keeps subnormal numbers as a GPU does."""
+
+    def test_reciprocals_are_near(self):
+        scale = np.arange(1 << 23, 1 << 24, 7, dtype=np.int32).astype(np.float32) * np.float32(2.0**-23)
+        error = block_quotient.reciprocal(scale, np).astype(np.float64) * scale - 1
+        assert np.abs(error).max() < 2.0**-22
+
+    @pytest.mark.parametrize(("bits", "ties"), [(11, 255), (11, 15), (4, 13)])
+    def test_exact_quotients_lie_on_the_right_side_of_every_tie(self, bits, ties):
+        """Next to each tie of each scale, on it, and by reciprocals that are three units off."""
+        scale = np.arange(1 << (bits - 1), 1 << bits).astype(np.float32)
+        tie = np.arange(1, ties + 1, dtype=np.float32)[:, None] / np.float32(2)
+        for off in (-3, 0, 3):
+            inverse = (block_quotient.reciprocal(scale, np).view(np.int32) + np.int32(off)).view(np.float32)
+            for step in (-2, -1, 0, 1, 2):
+                x = ((tie * scale).view(np.int32) + np.int32(step)).view(np.float32)
+                got = block_quotient.quotient(x, *np.broadcast_arrays(scale, inverse), bits, np)
+                assert (np.sign(got - tie) == np.sign(step)).all()
+
+    def test_a_wrong_remainder_is_seen(self):
+        """The first guess alone, without the remainder, takes neighbours of ties for ties."""
+        scale, tie = np.float32(1025.0), np.float32(3.5)
+        x = np.nextafter(tie * scale, np.float32(0))
+        inverse = block_quotient.reciprocal(np.float32([1025.0]), np)
+        kept = block_quotient.quotient(np.float32([x]), np.float32([0]), inverse, 11, np)  # the remainder is all of x
+        assert kept[0] > 2 * tie - 0.1
+        assert block_quotient.quotient(np.float32([x]), scale, inverse, 11, np)[0] < tie
+
+    def test_moderate_quotients_are_those_of_ieee_754(self):
+        rng = np.random.default_rng(0)
+        a = rng.integers(1 << 23, 0x7F800000, 1 << 18, dtype=np.int32)
+        b = np.where(rng.random(1 << 18) < 0.5, a + rng.integers(-4, 5, a.shape, dtype=np.int32), rng.permutation(a))
+        a, b = a.view(np.float32), np.clip(b, 1 << 23, 0x7F7FFFFF).astype(np.int32).view(np.float32)
+        with np.errstate(over="ignore", under="ignore"):
+            want, got = a / b, block_quotient.divide_moderate(a, b, np)
+        normal = (want >= 2.0**-126) & np.isfinite(want)
+        np.testing.assert_array_equal(got[normal], want[normal])
+        assert ((got[want < 2.0**-126] > 0) & (got[want < 2.0**-126] < 2.0**-124)).all()
+
+    def test_full_quotients_are_those_of_ieee_754(self):
+        rng = np.random.default_rng(1)
+        a = rng.integers(0, 0x7F800001, 1 << 16, dtype=np.int32).view(np.float32)
+        b = rng.integers(1, 0x7F800000, 1 << 16, dtype=np.int32).view(np.float32)
+        with np.errstate(all="ignore"):
+            want = a / b
+        got = np.asarray(block_quotient.divide(jnp.asarray(a), jnp.asarray(b)))
+        np.testing.assert_array_equal(got.view(np.int32), want.view(np.int32))
+
+    @pytest.mark.parametrize("divisor", [6.0, 7.0, 7.5, 127.0, 448.0])
+    def test_quotients_by_few_bits_are_those_of_ieee_754(self, divisor):
+        a = np.random.default_rng(2).integers(27 << 23, 0x7F800000, 1 << 16, dtype=np.int32).view(np.float32)
+        by = np.float32([divisor])
+        got = block_quotient.quotient(a, by, block_quotient.reciprocal(by, np), 8, np)
+        np.testing.assert_array_equal(got, a / by)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("name", "rule", "said"),
+        [
+            ("deepseek_128x128", "deepgemm", r"kernels take blocks of 16, .* neighbours, not \(128, 128\)"),
+            ("mxfp4", "torchao_rceil", "no logarithm is taken in a kernel"),
+            ("mxfp4", "microxcaling", "elements are not rounded to nearest, ties to even"),
+            ("deepseek_1x128", "deepseek_v3", "elements are divided by a number that is no power of two"),
+            ("uint4_g128", "minmax_zero_point", "elements need more than one factor"),
+        ],
+    )
+    def test_what_no_kernel_takes_says_what_does(self, name, rule, said):
+        with pytest.raises(ValueError, match=said + ".*kernels_ref.quantize_blocks takes it"):
+            block.quantize_blocks(np.ones((1, 128), np.float32), name, rule=rule)
+
+    @needs_pallas
+    def test_ragged_rows(self):
+        with pytest.raises(ValueError, match=r"shape \(2, 100\) is not cut evenly into blocks of \(32,\)"):
+            block.quantize_blocks(np.ones((2, 100), np.float32), "mxfp4", rule="floor", interpret=True)
+
+    @needs_pallas
+    def test_not_finite_where_the_rule_refuses_it(self):
+        x = numbers("float32")
+        x[3, 7] = np.nan
+        with pytest.raises(ValueError, match=r"x\[3, 7\] = nan, which rule 'absmax' refuses"):
+            block.quantize_blocks(x, "int4_g128", rule="absmax", interpret=True)
+
+    @pytest.mark.skipif(not OLD, reason="this jax has Mosaic GPU kernels")
+    def test_an_old_jax_is_told_what_is_needed(self):
+        with pytest.raises(ImportError, match=r"need jax >= 0\.11\.2"):
+            block.quantize_blocks(np.ones((1, 32), np.float32), "mxfp4", rule="floor")
+
+
+@pytest.mark.parametrize(("name", "rule"), MAIN + rotate(PAIRS, 80))
+def test_compiles_for_the_h100(name, rule):
+    sharding, made = described_gpu.h100(), block_request(name, rule)
+    wholes = max(1, len(block_numbers.whole_tensor(made)))
+    count = 2 * block.PER_CTA // made.spec.size
+    for dtype in ("bfloat16", "float32"):
+        shapes = [((count, made.spec.size), dtype), ((wholes,), "float32")]
+        operands = [jax.ShapeDtypeStruct(shape, kind, sharding=sharding) for shape, kind in shapes]
+        subject = block.kernel(made, count, jnp.dtype(dtype).itemsize)
+        assert jax.jit(subject, out_shardings=sharding).trace(*operands).lower().compile() is not None
