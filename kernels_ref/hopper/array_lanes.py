@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
+
+from kernels_ref.hopper.dense_traced import jnp, lax
 
 
 class ArrayLanes:

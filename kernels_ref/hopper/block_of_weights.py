@@ -6,14 +6,12 @@ import functools
 import importlib
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from kernels_ref.hopper import fragments
 from kernels_ref.hopper.array_lanes import ArrayLanes
 from kernels_ref.hopper.decoder import Decoder
+from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.expand import expand
 from kernels_ref.hopper.fragments import CHUNK, ROWS, THREADS
 from kernels_ref.hopper.mlir_lanes import MlirLanes
@@ -37,12 +35,12 @@ def pieces(decoder: Decoder, dtype: Any, width: int, alone: int) -> Any:
     def load(words: Any, *rows: Any) -> Any:
         types = (strided, *[plgpu.Layout.WGMMA.reduce(1)] * len(rows))
         inline = plgpu.inline_mgpu(arg_types=types, return_type=(shape,) * count)
-        return inline(lambda _, *given: _emit(decoder, dtype, width, alone, *given))(words, *rows)
+        return inline(functools.partial(_emit, decoder, dtype, width, alone))(words, *rows)
 
     return load
 
 
-def _emit(decoder: Decoder, dtype: Any, width: int, alone: int, words: Any, *rows: Any) -> tuple[Any, ...]:
+def _emit(decoder: Decoder, dtype: Any, width: int, alone: int, _: Any, words: Any, *rows: Any) -> tuple[Any, ...]:
     """The program in MLIR, on registers."""
     lanes = MlirLanes()
     vector: Any = importlib.import_module("jaxlib.mlir.dialects.vector")
@@ -77,7 +75,6 @@ def _fragment(registers: list[Any], dtype: Any, width: int) -> Any:
     return mgpu.FragmentedArray(_registers=out, _layout=layout, _is_signed=True if dtype == jnp.int8 else None)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
 def interpreted(decoder: Decoder, dtype: Any, words: Any, *rows: Any) -> Any:
     """The same block as an array (64, 128), from the same program on JAX arrays."""
     bits = 8 * jnp.dtype(dtype).itemsize

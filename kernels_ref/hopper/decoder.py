@@ -75,9 +75,7 @@ def decoder(product: ScaledProduct) -> Decoder:
     spec = formats.get(product.w)
     if isinstance(spec, FloatSpec):
         return _of_float(spec, product)
-    if isinstance(spec, IntSpec):
-        return _of_int(spec, product)
-    raise ValueError(f"weights {product.w!r}: the kernel decodes floats and integers of at most 8 bits")
+    return _of_int(spec, product)
 
 
 def _of_float(spec: FloatSpec, product: ScaledProduct) -> Decoder:

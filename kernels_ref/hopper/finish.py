@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from formats.products import Factor, ScaledProduct
 from kernels_ref.hopper.decoder import decoder
+from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.fragments import ROWS
 from kernels_ref.pallas import pallas
 
@@ -42,9 +42,9 @@ class Finish:
         splat = plgpu.Layout.WG_SPLAT
         references = [plgpu.RefType() for _ in range(len(factors) + 1)]
         inline = plgpu.inline_mgpu(arg_types=(plgpu.Layout.WGMMA, splat, splat, *references))
-        inline(lambda _, *given: self._emit(list(factors), *given))(sums, row, token, out, *factors.values())
+        inline(functools.partial(self._emit, list(factors)))(sums, row, token, out, *factors.values())
 
-    def _emit(self, names: list[Factor], sums: Any, row: Any, token: Any, out: Any, *factors: Any) -> None:
+    def _emit(self, names: list[Factor], _: Any, sums: Any, row: Any, token: Any, out: Any, *factors: Any) -> None:
         emitter = _Emitter(self.product, sums, row, token, out, dict(zip(names, factors, strict=True)))
         for index in np.ndindex(*sums.registers.shape):
             emitter.register(index)

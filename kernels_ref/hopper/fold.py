@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
+from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.fragments import ROWS
 from kernels_ref.pallas import pallas
 
@@ -23,9 +22,7 @@ def fused(columns: int, interpret: bool) -> Any:
 
     def fold(y: Any, d: Any, rows: Any, *tokens: Any) -> Any:
         types = (wgmma, wgmma, wgmma.reduce(1), *[wgmma.reduce(0)] * len(tokens))
-        return plgpu.inline_mgpu(arg_types=types, return_type=result)(lambda _, *given: _emit(*given))(
-            y, d, rows, *tokens
-        )
+        return plgpu.inline_mgpu(arg_types=types, return_type=result)(_emit)(y, d, rows, *tokens)
 
     return fold
 
@@ -37,7 +34,7 @@ def _interpreted(y: Any, d: Any, rows: Any, *tokens: Any) -> Any:
     return y + d * s
 
 
-def _emit(y: Any, d: Any, rows: Any, *tokens: Any) -> Any:
+def _emit(_: Any, y: Any, d: Any, rows: Any, *tokens: Any) -> Any:
     names = ("ir", "dialects.arith", "dialects.llvm", "dialects.vector")
     ir, arith, llvm, vector = (importlib.import_module(f"jaxlib.mlir.{name}") for name in names)
     mgpu: Any = importlib.import_module("jax.experimental.mosaic.gpu")

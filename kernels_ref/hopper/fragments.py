@@ -8,7 +8,6 @@ holds row ``16 w + g + 8 i`` and, of the step's K, half ``h``: elements ``2 t`` 
 from __future__ import annotations
 
 from functools import cache
-
 from typing import Any
 
 import numpy as np

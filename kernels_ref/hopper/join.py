@@ -7,13 +7,13 @@ GPU has at least as many multiprocessors.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jax import lax
 
+from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.finish import Finish, result_dtype
 from kernels_ref.hopper.fragments import ROWS
 from kernels_ref.pallas import pallas
@@ -78,27 +78,28 @@ class Join:
             at = passed * body.work.blocks + other
             return room[0].at[at, pl.ds(warpgroup * ROWS, ROWS)], flags.at[at * warpgroups + warpgroup]
 
-        def write(sums: Any, passed: Any, tile: Any) -> None:
+        def write(passed: Any, tile: Any, sums: Any) -> None:
             if room:
-                sums = lax.fori_loop(0, body.work.parts_after(block, tile), lambda i, s: add(s, passed, i), sums)
+                add = functools.partial(join, passed)
+                sums = lax.fori_loop(0, body.work.parts_after(block, tile), add, sums)
             row = tile * body.work.split.rows + warpgroup * ROWS
             self.finish(sums, factors, out, row, passed * body.tokens)
 
-        def add(sums: Any, passed: Any, i: Any) -> Any:
+        def join(passed: Any, i: Any, sums: Any) -> Any:
             part, flag = place(passed, block + 1 + i)
             plgpu.semaphore_wait(flag, 1, decrement=False, memory_scope="gpu")
             return sums + plgpu.load(part, layout=plgpu.Layout.WGMMA, optimized=False)
 
-        def leave(sums: Any, passed: Any, tile: Any) -> None:
+        def leave(passed: Any, sums: Any) -> None:
             part, flag = place(passed, block)
             part[...] = sums
             plgpu.semaphore_signal(flag, 1, memory_scope="gpu")
 
         def keep(sums: Any, passed: Any, tile: Any) -> None:
             if not room:
-                return write(sums, passed, tile)
+                return write(passed, tile, sums)
             first = body.work.part(block, tile) == 0
-            return lax.cond(first, lambda s: write(s, passed, tile), lambda s: leave(s, passed, tile), sums)
+            return lax.cond(first, functools.partial(write, passed, tile), functools.partial(leave, passed), sums)
 
         return keep
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from formats.products import Factor, ScaledProduct, StreamK, Weight, scaled_product
 from kernels_ref.hopper.decoder import Finish, decoder
+from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.planes import pack_planes
 from kernels_ref.hopper.work import Work
@@ -129,8 +129,8 @@ def _work(record: ScaledProduct, shape: tuple[int, ...], split: StreamK) -> Work
 def _check(record: ScaledProduct, work: Work, codes: Any, terms: dict[str, Any]) -> None:
     """Shapes and dtypes; values, where they can be looked at."""
     of = Size(1, work.n, work.k, work.steps * work.split.depth, work.split)
-    shapes = {name: term.shape for name, term in terms.items()}
-    of_activations = {"token_scale": (1,)} if Factor.TOKEN_SCALE in record.epilogue else {}
+    shapes: dict[str, tuple[int, ...]] = {name: term.shape for name, term in terms.items()}
+    of_activations: dict[str, tuple[int, ...]] = {"token_scale": (1,)} if Factor.TOKEN_SCALE in record.epilogue else {}
     if record.a_grouped:
         of_activations["a_scale"] = (1, -(-work.k // (record.group or 1)))
     check_given(record, of, shapes | of_activations)
@@ -167,9 +167,11 @@ class _Layout:
 
     def filled(self, x: Any, columns: int | None = None) -> Any:
         """(N, any) with whole tiles of rows, and ``columns``, by default a column for each element of K."""
-        work, xp = self.work, np if isinstance(x, np.ndarray) else jnp
+        work = self.work
+        xp: Any = np if type(x) is np.ndarray else jnp
         due = (work.tiles * work.split.rows, columns or work.steps * work.split.depth)
-        return xp.pad(x, [(0, size - have) for size, have in zip(due, x.shape, strict=True)])
+        have: tuple[int, int] = x.shape
+        return xp.pad(x, [(0, due[axis] - have[axis]) for axis in range(2)])
 
     def units(self, x: Array, columns: int) -> Array:
         """(N, ``columns`` for each unit) to (units, columns, rows)."""

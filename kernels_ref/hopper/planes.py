@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels_ref.hopper import fragments
 from kernels_ref.hopper.decoder import Decoder, Plane
+from kernels_ref.hopper.dense_traced import jnp
 from kernels_ref.hopper.fragments import CHUNK, ROWS, THREADS
 
 #: words of a line: a warpgroup reads four lines at once

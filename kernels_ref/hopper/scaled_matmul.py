@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike
 
 from formats import Rounding, Saturation
 from formats.products import Factor, ScaledProduct, StreamK
 from formats.products.record import value_format
 from kernels_ref.codec import as_jax
+from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.finish import epilogue
 from kernels_ref.hopper.join import added
 from kernels_ref.hopper.packed import PackedWeights, pack_weights

@@ -12,13 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import jax.numpy as jnp
-from jax import lax
-
 from formats.products import ScaledProduct
 from kernels_ref.hopper import rows as row_words
 from kernels_ref.hopper.block_of_weights import interpreted, pieces
 from kernels_ref.hopper.decoder import decoder
+from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.fold import fused
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.join import Join, Planes
@@ -99,7 +97,7 @@ class Body:
         at = pl.ds((warpgroup * (self.work.split.depth // CHUNK) + block) * count, count)
         rows = row_words.words(self.product, refs, warpgroup, block)
         if self.interpret:
-            whole = interpreted(code, self.dtype, refs["words"][at, :], *rows)
+            whole: Any = interpreted(code, self.dtype, refs["words"][at, :], *rows)
             return [(piece, k) for piece, k in self._slices(whole, block)]
         layout = plgpu.Layout.WG_STRIDED((count, LINE), vec_size=4)
         words = plgpu.load(refs["words"].at[at, :], layout=layout, optimized=False)
@@ -184,22 +182,26 @@ def specs(body: Body, block: Any, names: list[str]) -> list[Any]:
 
         return plgpu.BlockSpec((None, *shape), index)
 
+    def of_tokens(passed: Any, step: Any) -> tuple[Any, ...]:
+        return passed, work.place(block, step)[1]
+
+    def of_groups(passed: Any, step: Any) -> tuple[Any, ...]:
+        return of_tokens(passed, step)[::-1]
+
     count = work.split.rows // ROWS * (depth // CHUNK) * lines(decoder(body.product))
-    group = body.product.group or CHUNK
-    found = {
+    groups = depth // (body.product.group or CHUNK)
+    found: dict[str, Callable[[], Any]] = {
         "words": lambda: of_unit(count, LINE),
-        "scales": lambda: of_unit(depth // group, work.split.rows),
+        "scales": lambda: of_unit(groups, work.split.rows),
         "zeros": lambda: of_unit(depth // CHUNK, work.split.rows),
-        "columns": lambda: plgpu.BlockSpec(
-            (depth // group, body.tokens), lambda passed, step: (work.place(block, step)[1], passed)
-        ),
-        "a": lambda: plgpu.BlockSpec(
-            (body.tokens, depth),
-            lambda passed, step: (passed, work.place(block, step)[1]),
-            transforms=swizzled(body.width, body.dtype),
-        ),
+        "columns": lambda: plgpu.BlockSpec((groups, body.tokens), of_groups),
+        "a": lambda: plgpu.BlockSpec((body.tokens, depth), of_tokens, transforms=swizzled(body.width, body.dtype)),
     }
     return [found[name]() for name in names]
+
+
+def _same(sums: Any) -> Any:
+    return sums
 
 
 def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> Callable[..., Any]:
@@ -227,7 +229,7 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
                 keep(sums, passed, work.place(block, step)[0])
                 return plgpu.layout_cast(jnp.zeros_like(sums), plgpu.Layout.WGMMA)
 
-            return lax.cond(work.ends(block, step), end, lambda sums: sums, carry)
+            return lax.cond(work.ends(block, step), end, _same, carry)
 
         def compute(pipeline: Any) -> None:
             pipeline(plgpu.layout_cast(jnp.zeros((ROWS, body.tokens), body.sums), plgpu.Layout.WGMMA))

@@ -6,10 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import jax.numpy as jnp
-from jax import lax
-
 from formats.products import StreamK
+from kernels_ref.hopper.dense_traced import jnp, lax
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
