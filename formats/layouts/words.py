@@ -81,6 +81,17 @@ WORDS = (
         words=(1,),
         source="AutoAWQ 0.2.9, modules/linear/gemm.py: nibble p of an int32 has column (0, 2, 4, 6, 1, 3, 5, 7)[p]",
     ),
+    BitLayout(
+        name="hawq_v3_int4",
+        code_bits=4,
+        tile=(8,),
+        axes="k8 b4",
+        order="~k b",
+        word_bits=32,
+        words=(1,),
+        source="HAWQ 1616df6, tvm_benchmark/hawq_utils_resnet50.py: element i of 8 at bit 4 (7 - i) of an int32; a rest"
+        " of fewer than 8, which it loses, is refused",
+    ),
     *(_dense(f"gptq_qweight_{n}bit", n, f"{_GPTQ}: qweight, int32 along K of (K, N)", down=True) for n in (2, 3, 4, 8)),
     *(_dense(f"gptq_qzeros_{n}bit", n, f"{_GPTQ}: qzeros, int32 along N of (groups, N)") for n in (2, 3, 4, 8)),
     *(

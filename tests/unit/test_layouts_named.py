@@ -165,6 +165,19 @@ def test_awq_int32():
     assert slots("awq_int32", np.arange(24)) == [8 * word + place for word in range(3) for place in EVENS_FIRST]
 
 
+@VERBS
+def test_hawq_v3_int4(verbs):
+    """Element i of 8 is moved left by 4 (7 - i) bits."""
+    codes = [1, 2, 3, 4, 5, 6, 7, 8] + [value & 15 for value in (-8, -1, 0, 7, -3, 5, -6, 1)]
+    words = verbs.pack(np.array(codes), "hawq_v3_int4")
+    assert [hex(word) for word in words.tolist()] == ["0x12345678", "0x8f07d5a1"]
+    due = [sum(code << 4 * (7 - i) for i, code in enumerate(codes[8 * w : 8 * w + 8])) for w in range(2)]
+    assert words.tolist() == due
+    assert verbs.unpack(words, "hawq_v3_int4").tolist() == codes
+    with pytest.raises(ValueError, match="hawq_v3_int4"):
+        verbs.pack(np.array(codes[:13]), "hawq_v3_int4")
+
+
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
 @pytest.mark.parametrize("down", [True, False])
 def test_gptq_fills_words_from_the_low_bit_on(bits, down):
