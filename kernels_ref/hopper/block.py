@@ -19,7 +19,6 @@ from jax import Array, lax
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-import formats
 import reference.blocks
 from formats import FloatSpec, IntSpec, Rounding
 from formats.block_formats.rule import BlockRule, NonFinite
@@ -29,7 +28,7 @@ from kernels_ref.block_elements import Factor
 from kernels_ref.block_executor import JaxExecutor
 from kernels_ref.hopper import block_codes, block_numbers, element_nearest
 from kernels_ref.hopper.block_numbers import Numbers
-from kernels_ref.hopper.element_packed import words
+from kernels_ref.hopper.element_packed import one_region, words
 from kernels_ref.pallas import interpreter, pallas
 from reference.array import block as array_block
 from reference.array.block_request import BlockRequest, block_request, is_power_of_two
@@ -40,7 +39,7 @@ from reference.blocks import BlockTensor, check_input
 #: elements of one thread block: 32 for each of its 128 threads
 PER_CTA = 4096
 _WARP = 32
-_NIBBLES = formats.layout("4bit_low_first")
+_NIBBLES = one_region("4bit_low_first")
 
 
 class Packed(NamedTuple):
@@ -98,7 +97,7 @@ def _checked(x: ArrayLike, block_format: str | BlockSpec, rule: str | BlockRule)
     refused = NonFinite.REFUSE in (made.rule.nan_in_block, made.rule.infinity_in_block)
     if refused and not isinstance(values, Tracer) and not bool(jnp.isfinite(values).all()):
         reference.blocks.quantize_blocks(np.asarray(values), made.spec, rule=made.rule)  # it says which element
-    return made, values
+    return made, values  # pyright: ignore[reportUnknownVariableType]
 
 
 def _quantize_array(x: Array, made: BlockRequest, packed: bool, interpret: bool) -> Packed:
@@ -125,7 +124,7 @@ def _second(x: Array, made: BlockRequest) -> Array:
     """The second number of the whole tensor, float32."""
     largest = jnp.max(element_nearest.patterns(x, jnp) & element_nearest.MAGNITUDE, initial=0)
     absmax = jnp.where(largest > element_nearest.INFINITY, 0, largest).astype(jnp.uint32).reshape(1)
-    second = array_block.numbers(absmax, jnp.zeros(1, bool), {}, made, JaxExecutor()).second
+    second = array_block.numbers(absmax, jnp.bool_([False]), {}, made, JaxExecutor()).second
     assert second is not None
     return second
 

@@ -28,11 +28,16 @@ def codes(bits: Array, numbers: Numbers, factor: Factor, made: BlockRequest) -> 
     absent = numbers.codes == _nan_code(made)  # there all codes are that of NaN
 
     def spread(of_block: Array) -> Array:
-        return lax.broadcast_in_dim(of_block, bits.shape, (0,))
+        return across(of_block, bits.shape)
 
     found = _finite(bits & spread(jnp.where(absent, 0, -1)), numbers, factor, made) & (1 << spec.bits) - 1
     of_nan = nan_code(element)
     return found | spread(jnp.where(absent, of_nan, 0)) if of_nan else found
+
+
+def across(of_block: Array, shape: tuple[int, ...]) -> Array:
+    """Numbers of blocks, for each of their elements."""
+    return lax.broadcast_in_dim(of_block, shape, (0,))  # pyright: ignore[reportUnknownMemberType]
 
 
 def _finite(bits: Array, numbers: Numbers, factor: Factor, made: BlockRequest) -> Array:
@@ -57,7 +62,7 @@ def _over(real: Array, numbers: Numbers, factor: Factor, made: BlockRequest) -> 
     """Quotients, or numbers on the same side of everything that decides."""
 
     def spread(of_block: Array) -> Array:
-        return lax.broadcast_in_dim(of_block, real.shape, (0,))
+        return across(of_block, real.shape)
 
     if not factor.divides:
         return real * spread(numbers.value(factor.operand))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +19,7 @@ from jax.typing import ArrayLike
 
 import formats
 from formats import Format, Layout, NanRule, Rounding, Saturation
-from formats.layouts.bits import AnyLayout, BitLayout
+from formats.layouts.bits import BitLayout, SplitLayout
 from kernels_ref import packing
 from kernels_ref.codec import as_jax
 from kernels_ref.hopper import element, element_nearest
@@ -31,6 +30,14 @@ from reference.array.packing import digits_of_codes
 from reference.packing import check_codes, check_words
 
 _NIBBLES = "4bit_low_first"
+
+
+def one_region(name: str | Layout | BitLayout) -> Layout | BitLayout:
+    """The layout called ``name``; ``ValueError`` for one of several regions."""
+    spec = formats.layout(name)
+    if isinstance(spec, SplitLayout):
+        raise ValueError(f"{spec.name} has several regions; kernels_ref.pack and kernels_ref.unpack take it")
+    return spec
 
 
 def encode_packed(
@@ -66,7 +73,7 @@ def encode_packed(
     request = checked(
         conversion(fmt, rounding=rounding, saturation=saturation, nan=nan, random_bit_count=random_bit_count)
     )
-    values, spec = as_jax(x), formats.layout(layout)
+    values, spec = as_jax(x), one_region(layout)
     if values.dtype.name not in DTYPES:
         raise TypeError(f"x has dtype {values.dtype.name}; the kernel takes {', '.join(DTYPES)}")
     if spec.code_bits != request.spec.bits:
@@ -78,7 +85,7 @@ def encode_packed(
 
 
 def _encode_array(
-    x: Array, random_bits: Array | None, request: Conversion, layout: AnyLayout, interpret: bool
+    x: Array, random_bits: Array | None, request: Conversion, layout: Layout | BitLayout, interpret: bool
 ) -> Array:
     operands = [operand for operand in (x, random_bits) if operand is not None]
     size = math.prod(x.shape)
@@ -93,7 +100,7 @@ def _encode_array(
 _encode: Callable[..., Array] = jax.jit(_encode_array, static_argnums=(2, 3, 4))  # pyright: ignore[reportUnknownMemberType]
 
 
-def words(codes: Array, layout: AnyLayout) -> Array:
+def words(codes: Array, layout: Layout | BitLayout) -> Array:
     """`kernels_ref.pack` of codes that are known to be right, as XLA writes it fastest on a GPU."""
     if codes.size == 0:
         return packing.pack(codes, layout)
@@ -105,14 +112,14 @@ def words(codes: Array, layout: AnyLayout) -> Array:
     return dense(codes, layout)
 
 
-def is_dense(layout: AnyLayout) -> bool:
+def is_dense(layout: Layout | BitLayout) -> bool:
     """Whether codes follow each other from the lowest bit on, along the last axis, so that words of any width do."""
     if isinstance(layout, Layout):
         return layout.radix == 1 << layout.code_bits and not layout.big_endian
-    return isinstance(layout, BitLayout) and layout.order == "k b" and len(layout.tile) == 1 and not layout.big_endian
+    return layout.order == "k b" and len(layout.tile) == 1 and not layout.big_endian
 
 
-def dense(codes: Array, layout: Any) -> Array:
+def dense(codes: Array, layout: Layout | BitLayout) -> Array:
     """Words of a dense layout by way of 32-bit words, wherever a row of codes fills these."""
     width, bits = layout.code_bits, layout.word_bits if isinstance(layout, BitLayout) else 8
     many = math.lcm(32, width) // width
@@ -131,7 +138,7 @@ def dense(codes: Array, layout: Any) -> Array:
 
 def _word(columns: list[Array], width: int, low: int) -> Array:
     """The 32 bits from ``low`` on of codes side by side."""
-    word = jnp.zeros_like(columns[0])
+    word = columns[0] & 0
     for i, column in enumerate(columns):
         up = i * width - low
         if -width < up < 32:
@@ -140,7 +147,12 @@ def _word(columns: list[Array], width: int, low: int) -> Array:
 
 
 def decode_packed(
-    words: ArrayLike, fmt: str | Format, layout: str | AnyLayout, *, dtype: str = "float32", interpret: bool = False
+    words: ArrayLike,
+    fmt: str | Format,
+    layout: str | Layout | BitLayout,
+    *,
+    dtype: str = "float32",
+    interpret: bool = False,
 ) -> Array:
     """``reference.decode(reference.unpack(words, layout), fmt)`` without the codes in between, bit for bit.
 
@@ -152,7 +164,7 @@ def decode_packed(
     >>> decode_packed(jnp.array([200, 15, 64], jnp.uint8), "e2m3", "compressed_tensors_fp6", dtype="bfloat16")
     Array([1, -6, 0, 2], dtype=bfloat16)
     """
-    target, spec, array = element.decodable(fmt, dtype), formats.layout(layout), jnp.asarray(words)  # pyright: ignore[reportUnknownMemberType]
+    target, spec, array = element.decodable(fmt, dtype), one_region(layout), jnp.asarray(words)  # pyright: ignore[reportUnknownMemberType]
     if spec.code_bits != target.bits:
         raise ValueError(f"{spec.name} stores codes of {spec.code_bits} bits; {target.name} has {target.bits}")
     if spec.name != _NIBBLES or array.size == 0:
