@@ -17,6 +17,7 @@ import argparse
 import json
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,34 @@ def main() -> int:
         say("no GPU: there is no NVIDIA driver; --interpret runs a small part without one")
         return 2
     options.out.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="assay-kernels-") as folder:
-        workers = begun(options, settings, Path(folder))
-        record = run(workers, options, settings, Path(folder))
+        canaries, settings = canary(settings, Path(folder))
+        workers = {"canary": canaries, **begun(options, settings, Path(folder), begin + options.budget)}
+        record = run(workers, options, settings, begin)
         (options.out / "log.txt").write_text(logs(workers, Path(folder)), encoding="utf-8")
     print(summary.table(record), flush=True)
     return 0 if record["holds"] else 1
+
+
+def canary(settings: Settings, folder: Path) -> tuple[list[Worker], Settings]:
+    """A small product through each kind of kernel; where joining parts hangs, they are joined by XLA."""
+    limit = 600 if settings.interpret else 40
+    common: dict[str, Any] = {"folder": folder, "until": time.monotonic() + limit, "patience": limit - 5, "threads": 0}
+    workers = [
+        Worker(name="canary-streamed", items=["environment", "canary:streamed"], settings=settings.to_json(), **common),
+        Worker(name="canary-dense", items=["canary:dense"], settings=settings.to_json(), **common),
+    ]
+    for worker in workers:
+        worker.start()
+    watch(workers, time.monotonic() + limit)
+    found = collected(workers)
+    for name, item in found.items():
+        say(f"{name}: {str(item.get('result', item.get('error')))[:160]}")
+    if "mismatches" not in found.get("canary:streamed", {}).get("result", {}):
+        settings = replace(settings, join="planes")
+        say("the streaming kernel's parts are added by XLA in what follows")
+    return workers, settings
 
 
 def arguments() -> argparse.Namespace:
@@ -58,9 +81,8 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def begun(options: argparse.Namespace, settings: Settings, folder: Path) -> dict[str, list[Worker]]:
+def begun(options: argparse.Namespace, settings: Settings, folder: Path, end: float) -> dict[str, list[Worker]]:
     """All processes, started; those that time wait for their turn."""
-    end = time.monotonic() + options.budget
     common: dict[str, Any] = {"folder": folder, "settings": settings.to_json(), "until": end - 20}
     shares = schedule.shared_out(schedule.verifications(options.only), options.verifiers)
     verifiers = [Worker(name=f"verify{i}", items=items, **common) for i, items in enumerate(shares)]
@@ -76,9 +98,9 @@ def begun(options: argparse.Namespace, settings: Settings, folder: Path) -> dict
     return {"verify": verifiers, "time": timers}
 
 
-def run(workers: dict[str, list[Worker]], options: argparse.Namespace, settings: Settings, folder: Path) -> Any:
+def run(workers: dict[str, list[Worker]], options: argparse.Namespace, settings: Settings, begin: float) -> Any:
     """Stage after stage; the record so far is written after each."""
-    begin, every = time.monotonic(), [worker for group in workers.values() for worker in group]
+    every = [worker for group in workers.values() for worker in group]
     record: dict[str, Any] = {}
 
     def write(stage: str) -> None:

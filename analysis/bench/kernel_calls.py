@@ -9,10 +9,9 @@ from functools import partial
 from typing import Any
 
 import jax
-import numpy as np
 
-from kernels_ref.contracts import KernelContract, Operand, Shape, operands, resolve
-from kernels_ref.contracts.products import STREAMED
+from analysis.bench.packed_weights import Pack, of_many_rows, packer, packing
+from kernels_ref.contracts import KernelContract, Shape, operands, resolve
 
 _JAX: Any = jax
 _NUMPY: Any = jax.numpy
@@ -21,25 +20,43 @@ Call = Callable[[], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """A compiled kernel that takes a contract's operands, those of the weights packed beforehand."""
+
+    packer: Pack | None
+    run: Callable[..., Any]
+
+    def pack(self, drawn: dict[str, Any]) -> dict[str, Any]:
+        """Operands with the weights as the kernel wants them."""
+        return drawn if self.packer is None else self.packer(drawn)
+
+    def __call__(self, packed: dict[str, Any]) -> Any:
+        """The result for packed operands."""
+        return self.run(**packed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A compiled kernel and what it is called with; ``streamed`` operands get copies of their own for each call."""
+    """A compiled kernel and operands for it; ``streamed`` ones get copies of their own for each call."""
 
     run: Callable[..., Any]
     fixed: dict[str, Any]
     streamed: dict[str, Any]
-    tiles: int = 1  #: how often the streamed operands are repeated along their first axis
+    tile: dict[str, Any] | None = None  #: the operands whose rows of weights repeat, if they do
 
     def calls(self, count: int) -> list[Call]:
         """``count`` calls, each on its own copy."""
         fixed = _JAX.tree.map(_NUMPY.asarray, self.fixed)
-        once = _JAX.tree.map(_NUMPY.asarray, self.streamed)
-        return [self._call(fixed, _JAX.tree.map(self._repeated, once)) for _ in range(count)]
+        copied = [_JAX.tree.map(partial(_NUMPY.array, copy=True), self.streamed) for _ in range(count)]
+        return [partial(self.run, **fixed, **own) for own in copied]
 
-    def _repeated(self, x: Any) -> Any:
-        return _NUMPY.tile(x, (self.tiles, *[1] * (x.ndim - 1))) if self.tiles > 1 else _NUMPY.array(x, copy=True)
 
-    def _call(self, fixed: dict[str, Any], own: dict[str, Any]) -> Call:
-        return lambda: self.run(**fixed, **own)
+def several(claim: KernelContract, shape: Shape, *, way: str, variant: Any = None, interpret: bool = False) -> Kernel:
+    """The kernel whose dotted name is ``way``, compiled for one shape, for operands of any values."""
+    pack = packer(claim, way)
+    example = operands(claim, shape, family="exact", seed=0)
+    run = compiled(bound(claim, way, variant, interpret), example if pack is None else pack(example))
+    return Kernel(packer=pack, run=run)
 
 
 def prepared(
@@ -48,29 +65,26 @@ def prepared(
     """The kernel whose dotted name is ``way``, compiled for one shape; ``ValueError`` if the contract lacks it."""
     if way not in claim.kernels:
         raise ValueError(f"{claim.name} has no kernel {way!r}; it has {', '.join(claim.kernels)}")
-    if way == STREAMED:
-        return _streamed(claim, shape, variant, interpret, seed)
-    drawn = operands(claim, shape, family="random", seed=seed)
+    tile = None
+    if packing(claim, way) is None:
+        drawn = operands(claim, shape, family="random", seed=seed)
+    else:
+        drawn, tile = of_many_rows(claim, shape, way, seed)
     run = compiled(bound(claim, way, variant, interpret), drawn)
-    moving = {"w"} if "w" in drawn else set(drawn)
-    return Prepared(
-        run=run,
-        fixed={name: value for name, value in drawn.items() if name not in moving},
-        streamed={name: value for name, value in drawn.items() if name in moving},
-    )
+    moving = {"w", "packed"} & set(drawn) or set(drawn)
+    fixed = {name: value for name, value in drawn.items() if name not in moving}
+    return Prepared(run=run, fixed=fixed, streamed={name: drawn[name] for name in moving}, tile=tile)
 
 
 def bound(claim: KernelContract, way: str, variant: Any = None, interpret: bool = False) -> Callable[..., Any]:
     """The kernel with the contract's arguments, and with ``variant`` and ``interpret`` where it takes them."""
-    function = resolve(way)
+    found = packing(claim, way)
+    function = resolve(way if found is None else found.run)
+    keywords = claim.keywords if found is None or found.keeps_product else {}
     taken = inspect.signature(function).parameters
     options = {"variant": variant, "interpret": interpret}
     given = {name: value for name, value in options.items() if name in taken and value}
-    return partial(function, **claim.keywords, **given)
-
-
-def _there(x: Any) -> Any:
-    return described(x.shape, x.dtype)
+    return partial(function, **keywords, **given)
 
 
 def described(shape: tuple[int, ...], dtype: Any) -> Any:
@@ -84,40 +98,5 @@ def compiled(function: Callable[..., Any], drawn: Any) -> Callable[..., Any]:
     return _JAX.jit(function).lower(**there).compile()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kernel:
-    """A compiled kernel that takes a contract's operands, those of the weights packed beforehand."""
-
-    pack: Callable[[dict[str, Any]], dict[str, Any]]  #: from all operands to what is packed; nothing for most kernels
-    run: Callable[..., Any]
-    loose: tuple[str, ...]  #: operands that `run` takes as they are
-
-    def __call__(self, packed: dict[str, Any], drawn: dict[str, Any]) -> Any:
-        """The result for packed weights, and what else is needed of the operands."""
-        return self.run(**packed, **{name: drawn[name] for name in self.loose if name in drawn})
-
-
-def several(claim: KernelContract, shape: Shape, *, way: str, variant: Any = None, interpret: bool = False) -> Kernel:
-    """The kernel whose dotted name is ``way``, compiled for one shape, for operands of any values."""
-    example = operands(claim, shape, family="exact", seed=0)
-    run = compiled(bound(claim, way, variant, interpret), example)
-    return Kernel(pack=_nothing, run=run, loose=tuple(example))
-
-
-def _nothing(_: dict[str, Any]) -> dict[str, Any]:
-    return {}
-
-
-def _streamed(claim: KernelContract, shape: Shape, variant: Any, interpret: bool, seed: int) -> Prepared:
-    """The streaming kernel: one tile of weights, packed, is repeated to all N: times do not depend on the codes."""
-    raise NotImplementedError
-
-
-def repeated(drawn: dict[str, Any], claim: KernelContract, shape: Shape) -> dict[str, Any]:
-    """Operands of one tile with those of N rows as long as ``shape`` says."""
-    return {each.name: _as_long(drawn[each.name], each, shape) for each in claim.operands}
-
-
-def _as_long(value: Any, operand: Operand, shape: Shape) -> Any:
-    due = shape.of(operand.shape)
-    return np.resize(value, due) if value.shape != due else value
+def _there(x: Any) -> Any:
+    return described(x.shape, x.dtype)

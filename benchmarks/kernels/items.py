@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kernels import times, verify_elements, verify_products
+from kernels import canary, times, verify_elements, verify_products
 from kernels.settings import Settings
 
 Run = Callable[[], Any]
 
 KINDS: dict[str, Callable[[str, Settings], Run]] = {
+    "canary": canary.prepared,
     "environment": times.environment,
     "ceilings": times.ceilings,
     "xla": times.xla,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
+
+from kernels_ref.contracts.products import STREAMED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,16 +15,25 @@ class Settings:
 
     interpret: bool = False
     seed: int = 0
+    join: str = "kernel"  #: how the streaming kernel adds the parts of a tile: see `kernels_ref.hopper.Variant`
     weights: str = ""  #: an .npz of real weights and activations, see `kernels.real`
     m: int = 256  #: rows of activations verified, of which kernels take the first ones
-    n: int = 4096
-    k: int = 4096
+    n: int = 2176  #: 17 tiles, so that runs of units end inside tiles
+    k: int = 2048
     rows: tuple[int, ...] = (1, 8, 16, 64, 256)
     large: tuple[int, int] = (28672, 8192)  #: N, K of the timed products
     small: tuple[int, int] = (4096, 4096)
     cube: int = 8192
     plane: tuple[int, int] = (8192, 16384)  #: of element and block kernels
     copied: int = 1 << 29  #: elements of the copy that is the ceiling
+
+    def variant(self, way: str) -> Any:
+        """The layout of a kernel where it is not to choose for itself."""
+        if self.join == "kernel" or way != STREAMED:
+            return None
+        from kernels_ref.hopper import Variant
+
+        return Variant(join=self.join)
 
     def plane_of(self, name: str) -> tuple[int, int]:
         """The plane of a contract: rows of whole bytes where five codes share one."""
@@ -32,9 +44,18 @@ class Settings:
     def tiny(**changes: object) -> Settings:
         """For the interpreter."""
         small: dict[str, object] = {
-            "interpret": True, "m": 16, "n": 256, "k": 512, "rows": (1, 16), "large": (256, 512), "small": (128, 256),
-            "cube": 256, "plane": (64, 512), "copied": 1 << 16,
-        }  # fmt: skip
+            "interpret": True,
+            "join": "planes",
+            "m": 16,
+            "n": 256,
+            "k": 512,
+            "rows": (1, 16),
+            "large": (256, 512),
+            "small": (128, 256),
+            "cube": 256,
+            "plane": (64, 512),
+            "copied": 1 << 16,
+        }
         return Settings.from_json(json.dumps({**small, **changes}))
 
     @staticmethod

@@ -14,6 +14,7 @@ def record(items: dict[str, Any], settings: Settings, seconds: float) -> dict[st
     faults = [seen for item in verified.values() for seen in _faults(item).values()]
     outputs, mismatches = (sum(tally[key] for tally in tallies) for key in ("outputs", "mismatches"))
     complete = bool(verified) and all("result" in item for item in verified.values())
+    complete = complete and not any(tally["failures"] for tally in tallies)
     return {
         **items.get("environment", {}).get("result", {}),
         "holds": complete and not mismatches and all(faults),
@@ -24,6 +25,7 @@ def record(items: dict[str, Any], settings: Settings, seconds: float) -> dict[st
         "interpreted": settings.interpret,
         "settings": {key: value for key, value in vars_of(settings).items() if key != "weights"},
         "seconds": round(seconds),
+        "rows": rows(items),
         "items": items,
     }
 

@@ -82,13 +82,15 @@ class Worker:
         events = {line["item"]: line["event"] for line in self.lines()}
         lost = [item for item, event in events.items() if event == "begun" and item not in self.hung]
         self.hung += lost
-        before = len(self.left())
-        self.process = None
-        if before and now < self.until and (lost or before < len(self.items)):
-            self.items = self.left()
-            self.start()
-            return False
-        return True
+        left, self.process = self.left(), None
+        stuck = not lost and left == self.items
+        if not left or now > self.until or (stuck and not self.threads):
+            return True
+        if stuck:  # it died while it prepared items: which one, shows where they are prepared one by one
+            self.threads = 0
+        self.items = left
+        self.start()
+        return False
 
     def kill(self) -> None:
         """The process and its children."""

@@ -57,10 +57,11 @@ def golden(
 ) -> np.ndarray[Any, Any]:
     """The NumPy golden model on some tiles (all of them by default) and some rows of activations."""
     function = resolve(claim.golden)
-    if tiles is None or split is None:
-        cut, chosen = split, slice(None)
-    else:
-        cut, chosen = Tiles(split, shape.n, tuple(tiles)), columns(shape.n, split, tiles)
+    cut: Any = split
+    chosen: Any = slice(None)
+    if tiles is not None:
+        chosen = columns(shape.n, StreamK() if split is None else split, tiles)
+        cut = None if split is None else Tiles(split, shape.n, tuple(tiles))
     picked = {each.name: _picked(drawn[each.name], each.shape, rows, chosen, shape.n) for each in claim.operands}
     return function(**picked, **claim.keywords, split=cut)
 

@@ -101,7 +101,9 @@ def _all(name: str, way: str, chosen: list[Shape], settings: Settings) -> Run:
 def _guarded(name: str, shape: Shape, way: str, variant: Any, settings: Settings) -> Run:
     """One row; an error is a row too, so that the other shapes are timed."""
     try:
-        measure = measured.prepared_kernel(name, shape, way=way, variant=variant, interpret=settings.interpret)
+        measure = measured.prepared_kernel(
+            name, shape, way=way, variant=variant or settings.variant(way), interpret=settings.interpret
+        )
     except Exception as error:
         return _failed(name, shape, variant, error)
 

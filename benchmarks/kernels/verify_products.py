@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 
 from analysis.bench import kernel_calls
-from formats.products import StreamK
+from formats.products import StreamK, scaled_product
 from kernels.compare import Tally
 from kernels.real import real_operands
 from kernels.settings import Settings
 from kernels.tiles import columns, golden, some_tiles
 from kernels_ref.contracts import FAMILIES, KernelContract, Shape, contract, operands
+from kernels_ref.contracts.codes import as_codes
 from kernels_ref.contracts.products import DENSE, ON_XLA, STREAMED
 
 #: adds in another order than the GPU: the interpreter's sums are right where every order gives the same
@@ -27,14 +29,46 @@ def prepared(name: str, settings: Settings) -> Callable[[], Any]:
     claim = contract(name)
     shape = Shape(m=settings.m, n=settings.n, k=settings.k)
     example = operands(claim, shape, family="exact", seed=settings.seed)
-    twins = {way: twin(claim, example, split) for way, split in splits(claim).items()}
+    before = before_rounding(claim)
+    twins = {way: twin(before, example, split) for way, split in splits(claim).items()}
+    batches = [m for m in settings.rows if m <= settings.m]
+    asked = [(claim, way, way, m) for way in splits(claim) for m in batches]
+    if before is not claim:
+        asked += [(before, f"{way} before rounding", way, min(16, batches[-1])) for way in splits(claim)]
     kernels = {
-        (way, m): kernel_calls.several(claim, Shape(m=m, n=shape.n, k=shape.k), way=way, interpret=settings.interpret)
-        for way in splits(claim)
-        for m in settings.rows
-        if m <= settings.m
+        (kind, m): tried(
+            partial(
+                kernel_calls.several, which, Shape(m=m, n=shape.n, k=shape.k), way=way, interpret=settings.interpret
+            )
+        )
+        for which, kind, way, m in asked
     }
     return lambda: verify(claim, shape, settings, twins, kernels)
+
+
+def tried(work: Callable[[], Any]) -> Any:
+    """The result, or the error: one kernel that cannot be compiled must not hide the others."""
+    try:
+        return work()
+    except Exception as error:
+        return error
+
+
+def before_rounding(claim: KernelContract) -> KernelContract:
+    """The same product with results in float32: the narrower formats hide most of what sums can do wrong."""
+    product = scaled_product(claim.keywords["product"])
+    if product.requantiser or product.out == "float32":
+        return claim
+    wide = replace(product, out="float32")
+    return replace(claim, arguments=(("product", wide),), out=(replace(claim.out[0], format="float32"),))
+
+
+def narrowed(words: Any, fmt: str) -> Any:
+    """Float32 words rounded to the format of the results."""
+    if fmt not in ("bfloat16", "float16"):
+        return words
+    with np.errstate(over="ignore"):
+        return as_codes(words.view(np.float32), fmt)
 
 
 def splits(claim: KernelContract) -> dict[str, StreamK | None]:
@@ -44,8 +78,7 @@ def splits(claim: KernelContract) -> dict[str, StreamK | None]:
 
 def twin(claim: KernelContract, example: dict[str, Any], split: StreamK | None) -> Callable[..., Any]:
     """The golden model on XLA, compiled."""
-    function = kernel_calls.bound(claim, ON_XLA)
-    return kernel_calls.compiled(lambda **drawn: function(**drawn, split=split), example)
+    return kernel_calls.compiled(partial(kernel_calls.bound(claim, ON_XLA), split=split), example)
 
 
 def families(claim: KernelContract, settings: Settings) -> list[str]:
@@ -64,19 +97,42 @@ def verify(
         for family in families(claim, settings):
             drawn = operands(claim, shape, family=family, seed=settings.seed)
             for way, split in splits(claim).items():
-                tiles = some_tiles(shape.n, shape.k, split or StreamK(), 2)
-                some = pool.submit(golden, claim, drawn, shape, split, tiles=tiles if split else None, rows=_few(shape))
-                want = jax.block_until_ready(twins[way](**drawn))
-                results = run_all(kernels, way, drawn)
-                for m, got in results.items():
-                    on_twin.add(f"{family}, {short(way)}, M={m}", got, want[:m])
-                own = columns(shape.n, split or StreamK(), tiles) if split else slice(None)
-                on_numpy.add(f"{family}, {short(way)}", np.asarray(want)[_few(shape)][:, own], some.result())
+                judged = pool.submit(judge, claim, drawn, shape, split)
+                wide = np.asarray(twins[way](**drawn))
+                want = narrowed(wide, claim.out[0].format)
+                compare(on_twin, family, way, kernels, drawn, (want, wide))
+                own, expected = judged.result()
+                on_numpy.add(f"{family}, {short(way)}", np.ascontiguousarray(wide[_few(shape)][:, own]), expected)
                 if family in ("random", ORDERLESS) and way == STREAMED:
-                    faults |= planted(claim, drawn, kernels, settings, np.asarray(want))
+                    faults |= planted(drawn, kernels, want)
     real = real_products(claim, settings)
     compared = {"twin": on_twin.to_json(), "numpy": on_numpy.to_json(), "real": real}
     return {**compared, "planted_faults_noticed": faults, "shape": [shape.m, shape.n, shape.k]}
+
+
+def judge(claim: KernelContract, drawn: dict[str, Any], shape: Shape, split: StreamK | None) -> tuple[Any, Any]:
+    """Columns of the result, and what NumPy's golden model says of them, before the last rounding."""
+    tiles = some_tiles(shape.n, shape.k, split or StreamK(), 2)
+    own = columns(shape.n, StreamK(), tiles)
+    expected = golden(before_rounding(claim), drawn, shape, split, tiles=tiles, rows=_few(shape))
+    return own, expected
+
+
+def compare(
+    tally: Tally, family: str, way: str, kernels: dict[Any, Any], drawn: dict[str, Any], due: tuple[Any, Any]
+) -> None:
+    """Each batch of one kernel with the first rows of what is due; weights are packed once."""
+    mine = {key: run for key, run in kernels.items() if key[0].startswith(way)}
+    packed: Any = None
+    for (kind, m), run in mine.items():
+        what = f"{family}, {short(kind)}, M={m}"
+        try:
+            if isinstance(run, Exception):
+                raise run
+            packed = run.pack(drawn) if packed is None else packed
+            tally.add(what, np.asarray(run(first_rows(packed, m))), due[kind != way][:m])
+        except Exception as error:
+            tally.failures[what] = f"{type(error).__name__}: {error}"[:300]
 
 
 def _few(shape: Shape) -> slice:
@@ -84,31 +140,20 @@ def _few(shape: Shape) -> slice:
     return slice(0, min(8, shape.m))
 
 
-def run_all(kernels: dict[Any, Any], way: str, drawn: dict[str, Any]) -> dict[int, Any]:
-    """The results of one kernel for its batches; weights are packed once."""
-    sizes = [m for kind, m in kernels if kind == way]
-    packed = kernels[way, sizes[0]].pack(drawn)
-    return {m: kernels[way, m](packed, first_rows(drawn, m)) for m in sizes}
-
-
 def first_rows(drawn: dict[str, Any], m: int) -> dict[str, Any]:
     """Operands of the first ``m`` rows of activations."""
     return {name: value[:m] if name in ("a", "a_scale", "token_scale") else value for name, value in drawn.items()}
 
 
-def planted(
-    claim: KernelContract, drawn: dict[str, Any], kernels: dict[Any, Any], settings: Settings, want: Any
-) -> dict[str, bool]:
+def planted(drawn: dict[str, Any], kernels: dict[Any, Any], want: Any) -> dict[str, bool]:
     """Whether one wrong bit of a weight and one wrong activation are seen."""
     seen: dict[str, bool] = {}
-    m = max(m for way, m in kernels if way == STREAMED)
-    for what, name in (("a bit of one weight", "w"), ("a bit of one activation", "a")):
-        wrong = dict(drawn)
-        wrong[name] = drawn[name].copy()
-        wrong[name][1, 7] ^= 2
-        run = kernels[STREAMED, m]
-        got = np.asarray(run(run.pack(wrong), first_rows(wrong, m)))
-        seen[what] = bool((got != want[:m]).any())
+    ready = {m: run for (way, m), run in kernels.items() if way == STREAMED and not isinstance(run, Exception)}
+    for what, name in (("a bit of one weight", "w"), ("a bit of one activation", "a")) if ready else ():
+        wrong = {**drawn, name: drawn[name].copy()}
+        wrong[name][0, 7] ^= 2
+        m, run = max(ready.items())
+        seen[what] = bool((np.asarray(run(first_rows(run.pack(wrong), m))) != want[:m]).any())
     return seen
 
 
@@ -116,12 +161,19 @@ def real_products(claim: KernelContract, settings: Settings) -> dict[str, Any] |
     """Weights and activations of a model, quantised, against NumPy's golden model."""
     if not settings.weights:
         return "not run: no weights were given"
+    if ORDERLESS in (chosen := families(claim, settings)) and len(chosen) == 1:
+        return "not run: the interpreter adds in another order"
     tally = Tally()
     drawn, shape = real_operands(claim, settings)
     for way, split in splits(claim).items():
-        run = kernel_calls.several(claim, shape, way=way, interpret=settings.interpret)
-        got = run(run.pack(drawn), drawn)
-        tally.add(f"real, {short(way)}", got, golden(claim, drawn, shape, split))
+        try:
+            run = kernel_calls.several(
+                claim, shape, way=way, variant=settings.variant(way), interpret=settings.interpret
+            )
+            got = np.asarray(run(run.pack(drawn)))
+            tally.add(f"real, {short(way)}", got, golden(claim, drawn, shape, split))
+        except Exception as error:
+            tally.failures[f"real, {short(way)}"] = f"{type(error).__name__}: {error}"[:300]
     return {**tally.to_json(), "shape": [shape.m, shape.n, shape.k]}
 
 

@@ -15,7 +15,8 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,26 +31,27 @@ Run = Callable[[], Any]
 def main() -> int:
     options = arguments()
     settings = Settings.from_json(options.settings)
-    with ThreadPoolExecutor(options.threads) as pool, options.results.open("a", encoding="utf-8") as results:
-        futures = {item: pool.submit(prepared, item, settings) for item in options.items}
+    with ThreadPoolExecutor(max(1, options.threads)) as pool, options.results.open("a", encoding="utf-8") as results:
+        ahead = {item: pool.submit(prepared, item, settings) for item in options.items if options.threads}
         while options.go is not None and not options.go.exists():
             time.sleep(0.05)
-        for item, future in futures.items():
+        for item in options.items:
             if time.monotonic() > options.until:
                 break
-            for line in outcome(item, future):
+            ready = ahead[item].result if item in ahead else partial(prepared, item, settings)
+            for line in outcome(item, ready):
                 results.write(json.dumps(line) + "\n")
                 results.flush()
         pool.shutdown(wait=False, cancel_futures=True)
     return 0
 
 
-def outcome(item: str, future: Future[Run]) -> Any:
+def outcome(item: str, ready: Callable[[], Run]) -> Any:
     """The lines of one item."""
     begun = time.monotonic()
     yield {"item": item, "event": "begun"}
     try:
-        result = future.result()()
+        result = ready()()
     except BaseException as error:  # whatever it is, the other items go on
         where = traceback.format_exc().strip().splitlines()[-8:]
         yield {"item": item, "event": "failed", "error": f"{type(error).__name__}: {error}"[:2000], "where": where}
@@ -62,7 +64,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--until", type=float, default=float("inf"))
     parser.add_argument("--go", type=Path)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="that prepare ahead; 0: each item in its turn")
     parser.add_argument("--settings", default="{}", help="fields of kernels.settings.Settings, JSON")
     parser.add_argument("--items", nargs="+", required=True)
     return parser.parse_args()

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from formats.look_up import find_record
+from kernels_ref.contracts.blocks import block_contracts
 from kernels_ref.contracts.codes import FAMILIES
 from kernels_ref.contracts.elements import element_contracts
 from kernels_ref.contracts.operands import operands
@@ -26,7 +27,7 @@ __all__ = [
     "resolve",
 ]
 
-_CONTRACTS = {each.name: each for each in (*product_contracts(), *element_contracts())}
+_CONTRACTS = {each.name: each for each in (*product_contracts(), *element_contracts(), *block_contracts())}
 
 
 def contracts(operation: Operation | None = None) -> list[str]:

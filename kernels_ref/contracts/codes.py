@@ -75,8 +75,8 @@ def scales(rng: Random, fmt: str, shape: tuple[int, ...], family: str) -> Array:
 
 
 def dyadic(rng: Random, shape: tuple[int, ...], part: str) -> Array:
-    """Multipliers of 31 bits, or shifts: ratios between 2^-14 and 2^-8."""
-    low, high = (1 << 30, 1 << 31) if part == "multiplier" else (39, 45)
+    """Multipliers of 31 bits, or shifts: ratios between 2^-14 and 2^-2."""
+    low, high = (1 << 30, 1 << 31) if part == "multiplier" else (33, 45)
     return rng.integers(low, high, shape).astype(np.int32)
 
 
