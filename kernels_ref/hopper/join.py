@@ -15,6 +15,7 @@ import jax
 
 from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.finish import Finish, result_dtype
+from kernels_ref.hopper.flags import Fresh, Kept, is_resident
 from kernels_ref.hopper.fragments import ROWS
 from kernels_ref.pallas import pallas
 
@@ -66,17 +67,16 @@ class Join:
         """What is done with a tile's sums when a part ends."""
         plgpu, pl = pallas()
         body = self.body
+        kept, refs = refs[: is_resident(body.variant)], refs[is_resident(body.variant) :]
         factors = dict(zip(body.product.epilogue, refs, strict=False))
         out, *room = refs[len(factors) :]
         warpgroups = body.work.split.rows // ROWS
-        flags: Any = (
-            pl.get_global(plgpu.SemaphoreType.REGULAR((passes * body.work.blocks * warpgroups,))) if room else None
-        )
+        flags: Any = Kept(*kept) if kept else Fresh(passes * body.work.blocks * warpgroups) if room else None
 
         def place(passed: Any, other: Any) -> tuple[Any, Any]:
-            """Where a block's part is, and its flag."""
+            """Where a block's part is, and the number of its flag."""
             at = passed * body.work.blocks + other
-            return room[0].at[at, pl.ds(warpgroup * ROWS, ROWS)], flags.at[at * warpgroups + warpgroup]
+            return room[0].at[at, pl.ds(warpgroup * ROWS, ROWS)], at * warpgroups + warpgroup
 
         def write(passed: Any, tile: Any, sums: Any) -> None:
             if room:
@@ -87,13 +87,13 @@ class Join:
 
         def join(passed: Any, i: Any, sums: Any) -> Any:
             part, flag = place(passed, block + 1 + i)
-            plgpu.semaphore_wait(flag, 1, decrement=False, memory_scope="gpu")
+            flags.wait(flag)
             return sums + plgpu.load(part, layout=plgpu.Layout.WGMMA, optimized=False)
 
         def leave(passed: Any, sums: Any) -> None:
             part, flag = place(passed, block)
             part[...] = sums
-            plgpu.semaphore_signal(flag, 1, memory_scope="gpu")
+            flags.signal(flag)
 
         def keep(sums: Any, passed: Any, tile: Any) -> None:
             if not room:

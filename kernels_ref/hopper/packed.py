@@ -33,6 +33,10 @@ _DTYPES: dict[str, Any] = {
 }
 
 
+#: passes over the weights that there are flags for
+_PASSES = 16
+
+
 @dataclass(frozen=True)
 class PackedWeights:
     """What `pack_weights` returns: arrays in the kernel's order, and what they are; a tree for ``jax.jit``."""
@@ -42,6 +46,7 @@ class PackedWeights:
     zeros: Array | None
     factors: dict[Factor, Array]  #: those of the weights, float32
     dyadic: tuple[Array, Array] | None
+    flags: Array  #: zero before and after each call; see `Variant`
     product: ScaledProduct = field(metadata={"static": True})
     work: Work = field(metadata={"static": True})
 
@@ -96,6 +101,7 @@ def pack_weights(
         zeros=None if zeros is None else layout.zeros(zeros, record),
         factors={factor: _float32(term).reshape(-1) for factor, term in factors.items()},
         dyadic=None if record.requantiser is None else (_word(terms["multiplier"]), _word(terms["shift"])),
+        flags=jnp.zeros(_PASSES * work.blocks * (work.split.rows // ROWS), jnp.int32),
         product=record,
         work=work,
     )

@@ -13,6 +13,8 @@ from formats.products.record import value_format
 from kernels_ref.codec import as_jax
 from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.finish import epilogue
+from kernels_ref.hopper.flags import is_resident
+from kernels_ref.hopper.fragments import ROWS
 from kernels_ref.hopper.join import added
 from kernels_ref.hopper.packed import PackedWeights, pack_weights
 from kernels_ref.hopper.streaming import DTYPES, Body, kernel
@@ -91,7 +93,7 @@ def streamed(
     without meaning, ``ValueError`` for shapes.
     """
     record, work = packed.product, packed.work
-    x = _operand(as_jax(a), record, work)
+    x = _operand(a if isinstance(a, Array) else as_jax(a), record, work)
     m = x.shape[0]
     given = dict(packed.factors)
     scales = {
@@ -136,6 +138,8 @@ def _vector(name: str, term: Array, shape: tuple[int, ...]) -> Array:
 def _call(body: Body, packed: PackedWeights, x: Array, columns: Array | None, given: dict[Factor, Array]) -> Array:
     record, work, m = body.product, body.work, x.shape[0]
     passes = -(-m // body.tokens)
+    if is_resident(body.variant) and passes * work.blocks * (work.split.rows // ROWS) > len(packed.flags):
+        raise ValueError(f"M={m} takes {passes} passes over the weights, for which there are no resident signals")
     operands = {"words": packed.words, "scales": packed.scales, "zeros": packed.zeros}
     if columns is not None:
         groups = work.steps * work.split.depth // (record.group or 1)
@@ -148,7 +152,8 @@ def _call(body: Body, packed: PackedWeights, x: Array, columns: Array | None, gi
         found = epilogue(record, sums, given)
     else:
         factors = [_filled(body, factor, given[factor], passes) for factor in record.epilogue]
-        found = run(*there.values(), *factors)[0][:m, : work.n]
+        flags = [packed.flags] if is_resident(body.variant) else []
+        found = run(*there.values(), *flags, *factors)[0][:m, : work.n]
     return _codes(found, packed)
 
 
