@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MultipleLocator
 
 import formats
@@ -77,7 +78,8 @@ def _label_front(axes: Any, best: Any) -> None:
         taken = x - left[0] < 1.5 and abs(y - left[1]) < 2
         offset, side = ((4, 6), "left") if taken else ((-4, 6), "right")
         style = {"textcoords": "offset points", "fontsize": 9, "ha": side, "parse_math": False}
-        axes.annotate(row["format"], (x, y), xytext=offset, **style)
+        text = axes.annotate(row["format"], (x, y), xytext=offset, **style)
+        text.set_path_effects([withStroke(linewidth=3, foreground="white")])
         left = left if taken else (x, y)
 
 
@@ -96,9 +98,10 @@ def by_tensor(rows: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(max(8, min(16, 2 + 0.22 * len(names))), 6.4), layout="constrained")
     axes: Any = figure.subplots()
     for i, (name, group) in enumerate(frame.groupby("format", sort=False)):
-        color, style = _CYCLE[i % len(_CYCLE)], ("-", "--", ":", "-.")[i // len(_CYCLE) % 4]
+        color, turn = _CYCLE[i % len(_CYCLE)], i // len(_CYCLE) % 4
+        style, marker = ("-", "--", ":", "-.")[turn], "osD^"[turn]
         finite = group["snr_db"].where(np.isfinite(group["snr_db"]))
-        axes.plot(range(len(group)), finite, style, marker=".", color=color, linewidth=1, label=name)
+        axes.plot(range(len(group)), finite, style, marker=marker, markersize=3.5, color=color, linewidth=1, label=name)
     ticks = range(0, len(names), max(1, len(names) // 80))
     axes.set_xticks(ticks, [plain(names[i]) for i in ticks], rotation=90, fontsize=6.5, parse_math=False)
     axes.margins(x=0.01)

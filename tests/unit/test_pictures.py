@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
@@ -40,6 +41,13 @@ def test_a_format_has_one_colour_in_both_pictures(tmp_path, monkeypatch):
     lines, histograms = colours(drawn["by_tensor"]), colours(drawn["errors"])
     assert len(set(lines.values())) == 4
     assert lines == histograms
+
+
+def test_no_two_lines_of_a_picture_look_alike():
+    """Nine formats are more than there are colours; where there is one tensor, a line is a point."""
+    rows = pd.DataFrame([{"tensor": "w", "format": f"format{i}", "snr_db": float(i)} for i in range(20)])
+    lines = plots.by_tensor(rows).axes[0].get_lines()
+    assert len({(to_hex(line.get_color()), line.get_marker()) for line in lines}) == 20
 
 
 def test_bars_lie_beside_their_costs():
