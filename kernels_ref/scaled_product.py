@@ -84,6 +84,8 @@ def scaled_matmul(
     check_given(record, of, {name: term.shape for name, term in stated.items() if name not in ("a", "w")})
     given = {name: _term(name, term, record) for name, term in stated.items()}
     _check_weights(stated, record)
+    if not of.m or not of.n:
+        return lax.full((of.m, of.n), 0, code_dtype(value_format(record.out), jnp))
     operands = _prepare(record, of)(given)
     acc = _sum(_Chains(record.rule, record.chain, record.group))(*operands, _starts(record, of))
     return _finish(record)(acc, given)
@@ -168,7 +170,7 @@ class _Chains:
         if self.length is None:
             return self._unchained(a, v, starts)
         short = -self.length % self.rule.k
-        x, y = (z.reshape(len(z), -1, self.length) for z in (a, v))
+        x, y = (z.reshape(len(z), a.shape[1] // self.length, self.length) for z in (a, v))
         x, y = (jnp.pad(z, ((0, 0), (0, 0), (0, short))) for z in (x, y))  # pyright: ignore[reportUnknownMemberType]
         right = jnp.transpose(y, (1, 2, 0))
 
@@ -183,7 +185,7 @@ class _Chains:
         zero = lax.full((len(a), len(v)), jnp.uint32(0))
         if starts is None:
             return self._dot(zero, a, v.T)
-        x, y = (jnp.moveaxis(z.reshape(len(z), len(starts), -1), 1, 0) for z in (a, v))
+        x, y = (jnp.moveaxis(z.reshape(len(z), len(starts), a.shape[1] // len(starts)), 1, 0) for z in (a, v))
         return self._joined(lambda y, some: self._dot(y, some[0], some[1].T), zero, (x, y), starts)
 
     def _dot(self, c: Array, a: Array, b: Array) -> Array:

@@ -71,7 +71,7 @@ def _chain(product: ScaledProduct) -> str | None:
     if _is_integer(product):
         fitting = chain is None and not product.scales_sums
         return None if fitting else f"integer sums are one chain, and not scaled by groups; chain={chain}"
-    if product.scales_sums and (chain is None or (product.group or 0) % chain):
+    if product.scales_sums and (not chain or (product.group or 0) % chain):
         return f"chain={chain} must divide group={product.group}, whose scale multiplies its sums"
     if chain is not None and (chain < 1 or (chain % k and k % chain)):
         return f"chain={chain} must be a multiple of the step k={k} of {product.accumulator}, or divide it"

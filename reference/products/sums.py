@@ -58,7 +58,8 @@ def chains(a: Codes, v: Codes, product: ScaledProduct) -> Codes:
     """Codes (K / chain, M, N) of the sum of every chain; short ones are filled up to a step with zeros."""
     assert product.chain is not None
     short = -product.chain % product.rule.k
-    x, y = (np.pad(z.reshape(len(z), -1, product.chain), ((0, 0), (0, 0), (0, short))) for z in (a, v))
+    count = a.shape[1] // product.chain
+    x, y = (np.pad(z.reshape(len(z), count, product.chain), ((0, 0), (0, 0), (0, short))) for z in (a, v))
     return matmul(x.transpose(1, 0, 2), y.transpose(1, 2, 0), accumulator=product.rule)
 
 
