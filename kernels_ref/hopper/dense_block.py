@@ -158,30 +158,37 @@ class Block:
     def _promoted(self, first: Any, origin: tuple[Any, Any]) -> Any:
         """``y = fma(d, s, y)`` for the sums ``d`` of each group, ``s`` the product of both operands' scales."""
         plgpu, _ = pallas()
-        variant = self.plan.variant
-        shape = (variant.own_rows, variant.columns)
-        weights = lax.div(origin[1], variant.columns)
+        steps = self.plan.walk.steps
+        weights = lax.div(origin[1], self.plan.variant.columns)
 
-        def one(step: Any, y: Any) -> Any:
-            total = first + step
-            of_weights = self.terms["group_scale"][weights, step]
-            self.ring.await_operands(total)
-            scale = self._scale(total) * of_weights
-            d = self._group(total, shape)
-            self.ring.release(total)
-            return d * lax.broadcast_in_dim(scale, shape, (0,)) + y
+        def pair(index: Any, y: Any) -> Any:
+            return self._groups(first, [2 * index, 2 * index + 1], weights, y)
 
+        shape = (self.plan.variant.own_rows, self.plan.variant.columns)
         start = plgpu.layout_cast(jnp.zeros(shape, jnp.float32), plgpu.Layout.WGMMA)
-        return lax.fori_loop(0, self.plan.walk.steps, one, start)
+        y = lax.fori_loop(0, steps // 2, pair, start)
+        return self._groups(first, [steps - 1], weights, y) if steps % 2 else y
 
-    def _group(self, total: Any, shape: tuple[int, int]) -> Any:
+    def _groups(self, first: Any, steps: list[Any], weights: Any, y: Any) -> Any:
+        """``y`` and the groups of some steps; a group is added up while the next ones are multiplied."""
         plgpu, pl = pallas()
+        shape = (self.plan.variant.own_rows, self.plan.variant.columns)
 
-        def multiply(sums: Any) -> Any:
-            plgpu.wgmma(sums, self._left(total), self._right(total).T)
-            return sums[...]
+        def multiply(*sums: Any) -> Any:
+            total = y
+            scales: list[Any] = []
+            for step, each in zip(steps, sums, strict=True):
+                of_weights = self.terms["group_scale"][weights, step]
+                self.ring.await_operands(first + step)
+                scales.append(self._scale(first + step) * of_weights)
+                plgpu.wgmma(each, self._left(first + step), self._right(first + step).T)
+            for behind, (step, each, scale) in enumerate(zip(steps, sums, scales, strict=True), 1 - len(steps)):
+                d = plgpu.wgmma_accumulator_load(each, wait_n=-behind)
+                self.ring.release(first + step)
+                total = d * lax.broadcast_in_dim(scale, shape, (0,)) + total
+            return total
 
-        return pl.run_scoped(multiply, plgpu.ACC(shape, jnp.float32))
+        return pl.run_scoped(multiply, *[plgpu.ACC(shape, jnp.float32)] * len(steps))
 
     def _multiplied(self, first: Any) -> Any:
         """What `_chained` gives for operands in registers, which the interpreter's wgmma does not take."""

@@ -44,6 +44,10 @@ def opcodes(kernel):
     return Counter(each.opcode for each in instructions(kernel.ptx))
 
 
+def count(found, start):
+    return sum(times for opcode, times in found.items() if opcode.startswith(start))
+
+
 @pytest.mark.parametrize("name", DENSE)
 def test_the_code_is_what_was_meant(name):
     """No spills and no serialised wgmma; one rounding for each factor, one fused addition for each promoted sum."""
@@ -51,14 +55,13 @@ def test_the_code_is_what_was_meant(name):
     made = compiled(name, *((256, 28672) if is_expanded(product) else (8192, 8192)), 8192)
     kernel = made.kernels[0]
     found = opcodes(kernel)
-    sums = 64 if product.a_grouped else 128  # of a thread
+    promoted = product.a_grouped  # two groups of 64 sums of a thread, each with two scales
     halves = 64 // 2 if product.name == "w4a8_qqq_g128" else 0  # of a step, two weights each
-    claims = Claims(fused=sums if product.a_grouped else 0, fused_halves=halves)
+    claims = Claims(fused=2 * 64 if promoted else 0, fused_halves=halves)
     assert [str(each) for each in lint(made, claims)] == []
-    assert sum(count for opcode, count in found.items() if opcode.startswith("wgmma.mma_async")) == 4
-    factors = {"w8a8_fp8_block128": 2 / 64, "w8a8_int8_dyadic": 0, "w8a8_fp8_tensor": 1}.get(name, 2)
-    assert sum(count for opcode, count in found.items() if opcode.startswith("mul.f32")) == factors * sums
-    assert not any(opcode.startswith(("add.f32", "add.rn.f32")) for opcode in found)
+    assert count(found, "wgmma.mma_async") == (8 if promoted else 4)
+    assert count(found, "mul.f32") == (2 * 2 if promoted else 128 * len(product.epilogue))
+    assert count(found, "add.f32") == count(found, "add.rn.f32") == 0
 
 
 def test_weights_in_registers_wait_for_the_matrix_unit():
