@@ -33,6 +33,8 @@ _DTYPES: dict[str, Any] = {
 }
 
 
+#: at which sums of products of bytes may leave 32 bits
+_LONGEST = 1 << 17
 #: passes over the weights that there are flags for
 _PASSES = 16
 
@@ -126,9 +128,8 @@ def _work(record: ScaledProduct, shape: tuple[int, ...], split: StreamK) -> Work
         raise ValueError(f"split.rows={split.rows} must be 64, 128 or 192: a warpgroup for each 64")
     if split.depth % CHUNK or (record.weight_rows % split.rows and record.weight_rows != 1):
         raise ValueError(f"split {split} must have a depth that is a multiple of {CHUNK}, and rows that share scales")
-    most = 31 - decoder(record).exponent - 14
-    if record.a == "int8" and shape[1] > 1 << most:
-        raise ValueError(f"K={shape[1]} is beyond 2^{most}, where sums of {record.name} stay within 32 bits")
+    if record.a == "int8" and decoder(record).exponent and shape[1] >= _LONGEST:
+        raise ValueError(f"K={shape[1]} must be below {_LONGEST}: sums of {record.name} are kept in the top of 32 bits")
     return Work(split=split, n=shape[0], k=shape[1])
 
 

@@ -1,0 +1,112 @@
+"""The kernel that streams weights, compiled for an H100 that is not there: what its code must and must not do."""
+
+from __future__ import annotations
+
+import re
+
+import described_gpu
+import jax
+import jax.numpy as jnp
+import pytest
+from rotation import rotate
+
+from formats.products import Factor, StreamK, scaled_product, scaled_products
+from kernels_ref.hopper import Variant, pack_weights, streamed
+from kernels_ref.hopper.aot import compile_for
+from kernels_ref.hopper.streaming import DTYPES
+from kernels_ref.pallas import is_available
+
+pytestmark = pytest.mark.skipif(not is_available(), reason="Mosaic GPU kernels need jax >= 0.11.2")
+#: two units and a half for each of four blocks, so that tiles have parts
+N, K, SPLIT = 640, 512, StreamK(rows=128, depth=256, blocks=4)
+
+
+@pytest.fixture(autouse=True)
+def compiler():
+    described_gpu.h100()
+
+
+def described(name, m, n=N, k=K, split=SPLIT):
+    """Packed weights, activations and their scales, without values."""
+    product, shape = scaled_product(name), jax.ShapeDtypeStruct
+    groups, given, tokens = -(-k // product.group) if product.group else 1, {}, {}
+    scales = {"bfloat16": jnp.uint16, "float16": jnp.uint16, "float32": jnp.float32}
+    if product.group_scale is not None:
+        rows = -(-n // product.weight_rows)
+        given["group_scale"] = shape((rows, groups), scales.get(product.group_scale, jnp.uint8))
+    if product.zero_point is not None:
+        given["zero_point"] = shape((n, groups), jnp.uint8)
+    sizes = {Factor.WEIGHT_SCALE: (n,), Factor.TENSOR_SCALE: ()}
+    given |= {f.value: shape(sizes[f], jnp.float32) for f in product.epilogue if f in sizes}
+    if product.requantiser is not None:
+        given |= {"multiplier": shape((n,), jnp.int32), "shift": shape((n,), jnp.int32)}
+    if Factor.TOKEN_SCALE in product.epilogue:
+        tokens["token_scale"] = shape((m,), jnp.float32)
+    if product.a_grouped:
+        tokens["a_scale"] = shape((m, groups), jnp.float32)
+    packed = jax.eval_shape(
+        lambda w, given: pack_weights(w, product=name, split=split, **given), shape((n, k), jnp.uint8), given
+    )
+    return packed, shape((m, k), DTYPES[product.a]), tokens
+
+
+def compiled(name, m, variant=None, **size):
+    """The kernels that a call is."""
+
+    def call(packed, a, tokens):
+        return streamed(packed, a, variant=variant, **tokens)
+
+    return compile_for("h100", call, *described(name, m, **size)).kernels
+
+
+def mosaic(kernels):
+    (found,) = (kernel for kernel in kernels if "wgmma" in kernel.ptx)
+    return found
+
+
+def count(kernel, instruction):
+    return len(re.findall(rf"^\s*(?:@%p\d+ )?{re.escape(instruction)}\s", kernel.ptx, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", rotate(scaled_products(), 8))
+@pytest.mark.parametrize("m", rotate([1, 16, 64], 3))
+def test_products_neither_spill_nor_wait_and_fuse_what_is_declared_alone(name, m):
+    kernel, product = mosaic(compiled(name, m)), scaled_product(name)
+    report = kernel.resources
+    assert report is not None
+    assert (report.spill_stores, report.spill_loads, report.warnings) == (0, 0, ())
+    assert ".ftz" not in kernel.ptx
+    assert "div.full" not in kernel.ptx
+    assert count(kernel, "mul.f32") == 0  # what ptxas might contract
+    chains = SPLIT.depth // product.chain if product.chain else 0
+    own = 64 * max(8, m) // 128  # sums of a thread
+    assert count(kernel, "fma.rn.f32") == (chains * own if product.scales_sums else 0)
+
+
+def test_variants_of_the_join():
+    names = {join: len(compiled("w4a8_qqq_channel", 8, Variant(join=join))) for join in ("kernel", "resident")}
+    assert names == {"kernel": 2, "resident": 1}  # zeros for the signals; nothing at all
+
+
+@pytest.mark.parametrize("join", ["kernel", "resident"])
+def test_a_part_is_stored_before_its_signal_and_read_after_the_wait(join):
+    lines = mosaic(compiled("w4a8_qqq_channel", 8, Variant(join=join))).ptx.splitlines()
+    (signal,) = (i for i, line in enumerate(lines) if "red.release.gpu.global.add.u32" in line)
+    (fence,) = (i for i, line in enumerate(lines) if "fence.acquire.gpu" in line)
+    before = [i for i in range(signal) if "bar.sync" in lines[i]][-1]
+    after = next(i for i in range(fence, len(lines)) if "bar.sync" in lines[i])
+    stores = [i for i, line in enumerate(lines) if re.match(r"\s*st\.(global\.)?v2\.b32", line)]
+    loads = [i for i, line in enumerate(lines) if re.match(r"\s*ld\.(global\.)?v2\.b32", line)]
+    assert stores
+    assert all(i < before for i in stores)
+    assert loads
+    assert all(i > after for i in loads)
+    assert not any(".nc." in line for line in lines)
+
+
+def test_int8_takes_256_tokens_in_one_pass_and_bfloat16_64_with_two_blocks_under_way():
+    deep = StreamK(rows=128, depth=256, blocks=132)
+    for name, m, variant in (("w4a8_qqq_channel", 256, None), ("w4a16_g128", 64, Variant(flight=2))):
+        report = mosaic(compiled(name, m, variant, n=1024, k=1024, split=deep)).resources
+        assert report is not None
+        assert (report.spill_stores, report.warnings) == (0, ())
