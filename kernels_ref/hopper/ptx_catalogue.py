@@ -13,33 +13,14 @@ import formats
 import kernels_ref
 from formats import FloatSpec, Rounding
 from kernels_ref import mosaic, mosaic_matmul
-from kernels_ref.hopper.aot import Compiled, compile_for
 from kernels_ref.hopper.element_nearest import is_short
-from kernels_ref.hopper.ptx_lint import Claims, Violation, lint
+from kernels_ref.hopper.ptx_case import Case
+from kernels_ref.hopper.ptx_lint import Claims
+from kernels_ref.hopper.ptx_products import dense_products, streamed_products
 from kernels_ref.mosaic_matmul import kernel as fp8_product
 from kernels_ref.mosaic_matmul import layout
 from kernels_ref.mosaic_matmul.step import NARROW, WIDE, Weights
 from reference.array.conversion import conversion
-
-Program = tuple[Callable[..., Any], tuple[Any, ...]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A kernel to compile: a name, how to make the function and the shapes of its arguments, and its claims."""
-
-    name: str
-    program: Callable[[], Program]
-    claims: Claims
-
-    def compiled(self, target: str) -> Compiled:
-        """The kernel compiled for ``target``; errors are those of `aot.compile_for`."""
-        fn, avals = self.program()
-        return compile_for(target, fn, *avals)
-
-    def violations(self, target: str) -> tuple[Violation, ...]:
-        """What the lint finds in it."""
-        return lint(self.compiled(target), self.claims)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,5 +105,7 @@ def _fp8_product(name: str, weights: Weights, variant: mosaic_matmul.Variant) ->
 FAMILIES: tuple[Family, ...] = (
     Family(kernel="kernels_ref.mosaic.encode", cases=encoders),
     Family(kernel="kernels_ref.mosaic_matmul.matmul", cases=fp8_products),
+    Family(kernel="kernels_ref.hopper.streamed", cases=streamed_products),
+    Family(kernel="kernels_ref.hopper.dense.dense_matmul", cases=dense_products),
     Family(kernel="kernels_ref.encode and decode", cases=plain_codecs, by_xla=True),
 )

@@ -16,7 +16,8 @@ from typing import Any
 import jax
 
 from kernels_ref.hopper.aot import TARGETS, Kernel, missing
-from kernels_ref.hopper.ptx_catalogue import Case, cases
+from kernels_ref.hopper.ptx_case import Case
+from kernels_ref.hopper.ptx_catalogue import cases
 from kernels_ref.hopper.ptx_lint import RULES, lint
 from kernels_ref.hopper.ptx_text import instructions, threads
 

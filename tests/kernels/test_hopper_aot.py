@@ -11,7 +11,7 @@ import pytest
 from rotation import rotate
 
 from kernels_ref.hopper import aot, ptx_catalogue, ptx_sweep
-from kernels_ref.hopper.ptx_catalogue import Case
+from kernels_ref.hopper.ptx_case import Case
 from kernels_ref.hopper.ptx_lint import Claims
 from kernels_ref.hopper.ptx_text import threads
 from kernels_ref.pallas import pallas

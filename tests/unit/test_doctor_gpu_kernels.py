@@ -10,7 +10,8 @@ import pytest
 
 from analysis.doctor import examination, gpu_kernels
 from kernels_ref.hopper import aot
-from kernels_ref.hopper.ptx_catalogue import FAMILIES, Case, Family
+from kernels_ref.hopper.ptx_case import Case
+from kernels_ref.hopper.ptx_catalogue import FAMILIES, Family
 from kernels_ref.hopper.ptx_lint import Claims
 
 OLD = jax.__version_info__ < (0, 11, 2)
