@@ -29,7 +29,7 @@ from kernels_ref.block_executor import JaxExecutor
 from kernels_ref.hopper import block_codes, block_numbers, element_nearest
 from kernels_ref.hopper.block_numbers import Numbers
 from kernels_ref.hopper.element_packed import one_region, words
-from kernels_ref.pallas import interpreter, pallas
+from kernels_ref.pallas import interpreter, pallas, store
 from reference.array import block as array_block
 from reference.array.block_request import BlockRequest, block_request, is_power_of_two
 from reference.array.codec import code_dtype
@@ -147,23 +147,29 @@ def per_thread(block: int, itemsize: int) -> int:
     return min(block, 64 // itemsize)
 
 
-def layout(block: int, neighbours: int) -> Any:
-    """Which thread has what of a tile of blocks, a row each."""
+def layout(block: int, neighbours: int, vector: int) -> Any:
+    """Which thread has what of a tile of blocks, a row each.
+
+    ``block // neighbours`` threads share a block; in turns each takes ``vector`` elements that lie side by side.
+    """
     plgpu, _ = pallas()
     lanes = block // neighbours
-    rows = _WARP // lanes
+    rows, columns = _WARP // lanes, lanes * vector
     if lanes == 1:
-        tiling = plgpu.Tiling(((4 * rows, block), (rows, block)))
+        tiling = plgpu.Tiling(((4 * rows, columns), (rows, columns)))
         return plgpu.Layout.TILED(tiling, warp_dims=(-4,), lane_dims=(-2,), vector_dim=-1)
-    tiling = plgpu.Tiling(((4 * rows, block), (rows, block), (neighbours,)))
+    tiling = plgpu.Tiling(((4 * rows, columns), (rows, columns), (vector,)))
     return plgpu.Layout.TILED(tiling, warp_dims=(-5,), lane_dims=(-3, -2), vector_dim=-1)
 
 
-def kernel(made: BlockRequest, count: int, itemsize: int, *, packed: bool = True, interpret: bool = False) -> Any:
+def kernel(
+    made: BlockRequest, count: int, itemsize: int, *, packed: bool = True, vector: int = 64, interpret: bool = False
+) -> Any:
     """The kernel for ``count`` blocks, a row each; their elements are a multiple of `PER_CTA`.
 
     It maps numbers (count, size) and the float32 numbers of `block_numbers.evaluate_whole` to codes (count, size),
-    uint4 if they have 4 bits and ``packed``, and codes of scales (count,).
+    uint4 if they have 4 bits and ``packed``, and codes of scales (count,). ``itemsize``: of the numbers, in bytes.
+    ``vector``: how many elements a thread loads side by side at most; results do not depend on it.
     """
     plgpu, pl = pallas()
     factor = supported(made)
@@ -172,16 +178,17 @@ def kernel(made: BlockRequest, count: int, itemsize: int, *, packed: bool = True
     narrow = packed and made.spec.element.bits == 4
     wholes = len(block_numbers.whole_tensor(made))
 
-    own = layout(size, per_thread(size, itemsize))
+    neighbours = per_thread(size, itemsize)
+    own = layout(size, neighbours, min(neighbours, vector))
 
     def body(x: Any, whole: Any, codes: Any, scales: Any) -> None:
         block = pl.ds(lax.axis_index("cta") * rows, rows)
         bits = element_nearest.patterns(plgpu.load(x.at[block], layout=own, optimized=False), jnp)
         largest = jnp.max(bits & element_nearest.MAGNITUDE, axis=1)
         numbers = Numbers(largest, made, [whole[i] for i in range(wholes)])
-        scales[block] = numbers.stored
+        store(scales.at[block], numbers.stored)
         found = block_codes.codes(bits, numbers, factor, made)
-        codes[block] = found.astype(jnp.uint8).astype(jnp.uint4 if narrow else jnp.uint8)
+        store(codes.at[block], found.astype(jnp.uint8).astype(jnp.uint4 if narrow else jnp.uint8))
 
     out = [
         jax.ShapeDtypeStruct((count, size), jnp.uint4 if narrow else jnp.uint8),

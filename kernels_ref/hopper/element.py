@@ -16,7 +16,7 @@ from jax import Array, lax
 
 from formats import Format, get
 from kernels_ref.hopper import element_nearest
-from kernels_ref.pallas import interpreter, pallas
+from kernels_ref.pallas import interpreter, pallas, store
 from reference.array import decode as array_decode
 from reference.array.conversion import Conversion
 
@@ -78,7 +78,7 @@ def each(function: Callable[..., Array], out: jax.ShapeDtypeStruct, *, interpret
         block = pl.ds(lax.axis_index("cta") * PER_CTA, PER_CTA)
         layout = plgpu.Layout.WG_STRIDED((PER_CTA,), vec_size=_VECTOR[operands[0].dtype.itemsize])
         values = [plgpu.load(ref.at[block], layout=layout, optimized=False) for ref in operands]
-        result[block] = function(*values)
+        store(result.at[block], function(*values))
 
     return plgpu.kernel(
         body,

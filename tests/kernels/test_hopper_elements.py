@@ -147,8 +147,12 @@ class TestRefusals:
             element_packed.encode_packed(np.ones(4, np.float32), "int4", "4bit_low_first", **RNE)
 
 
-def compiles(subject, *operands):
-    sharding = described_gpu.h100()
+@pytest.fixture(scope="module")
+def h100():
+    return described_gpu.h100()
+
+
+def compiles(sharding, subject, *operands):
     shapes = [jax.ShapeDtypeStruct(shape, dtype, sharding=sharding) for shape, dtype in operands]
     return jax.jit(subject, out_shardings=sharding).trace(*shapes).lower().compile() is not None
 
@@ -156,14 +160,14 @@ def compiles(subject, *operands):
 @pytest.mark.parametrize(
     "name", ["float4_e2m1fn", "int4", *rotate([n for n in NARROW if formats.get(n).bits == 4], 12)]
 )
-def test_nibbles_compile_for_the_h100(name):
+def test_nibbles_compile_for_the_h100(h100, name):
     size, request = 2 * element.PER_CTA, conversion(name, **RNE)
     for dtype in ("bfloat16", "float32"):
-        assert compiles(element.encoder(request, size, packed=True), ((size,), dtype))
-        assert compiles(element.decoder(request.spec, size, dtype, packed=True), ((size,), "uint4"))
+        assert compiles(h100, element.encoder(request, size, packed=True), ((size,), dtype))
+        assert compiles(h100, element.decoder(request.spec, size, dtype, packed=True), ((size,), "uint4"))
 
 
 @pytest.mark.parametrize("name", rotate(NARROW, 60))
-def test_decoders_compile_for_the_h100(name):
+def test_decoders_compile_for_the_h100(h100, name):
     size = 2 * element.PER_CTA
-    assert compiles(element.decoder(formats.get(name), size, "bfloat16"), ((size,), "uint8"))
+    assert compiles(h100, element.decoder(formats.get(name), size, "bfloat16"), ((size,), "uint8"))
