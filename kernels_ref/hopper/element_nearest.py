@@ -84,13 +84,17 @@ def floats(bits: Array, spec: FloatSpec, xp: Namespace) -> Array:
 
 def magnitudes(magnitude: Array, spec: FloatSpec, xp: Namespace) -> Array:
     """int32 numbers whose lowest ``spec.magnitude_bits`` bits are the codes of float32 numbers from 0 on."""
+    return counted(xp.minimum(magnitude, number(xp.int32(largest_pattern(spec)), xp)).view(xp.int32), spec, xp)
+
+
+def counted(held: Array, spec: FloatSpec, xp: Namespace) -> Array:
+    """`magnitudes` of int32 patterns that are held to the largest value already."""
     t, width = spec.fraction_bits, spec.magnitude_bits
     drop, first = FRACTION_BITS - t, (spec.emin + BIAS) << FRACTION_BITS
-    held = xp.minimum(magnitude, number(xp.int32(largest_pattern(spec)), xp))
-    binade = xp.maximum(held.view(xp.int32) & INFINITY, first)
+    binade = xp.maximum(held & INFINITY, first)
     start = -(first >> drop) % (1 << width)
-    total = number(binade, xp) * xp.float32(math.ldexp(1, drop) + math.ldexp(start, -t)) + held
-    return total.view(xp.int32) + (binade >> drop)
+    anchor = xp.float32(math.ldexp(1, drop) + math.ldexp(start, -t))
+    return (number(binade, xp) * anchor + number(held, xp)).view(xp.int32) + (binade >> drop)
 
 
 def integers(bits: Array, spec: IntSpec, xp: Namespace) -> Array:
