@@ -111,9 +111,9 @@ def streamed(
     if m == 0:
         return jnp.zeros((0, work.n), code_dtype(value_format(record.out), jnp))
     chosen = variant or Variant()
-    tokens = min(chosen.tokens, -(-m // 8) * 8)
+    tokens, passes = chosen.passes(record, m)
     body = Body(product=record, work=work, variant=chosen, tokens=tokens, interpret=interpret)
-    return _call(body, packed, x, columns, given)
+    return _call(body, passes, packed, x, columns, given)
 
 
 def _operand(a: Array, record: ScaledProduct, work: Work) -> Array:
@@ -135,9 +135,10 @@ def _vector(name: str, term: Array, shape: tuple[int, ...]) -> Array:
     return term.astype(jnp.float32)
 
 
-def _call(body: Body, packed: PackedWeights, x: Array, columns: Array | None, given: dict[Factor, Array]) -> Array:
+def _call(
+    body: Body, passes: int, packed: PackedWeights, x: Array, columns: Array | None, given: dict[Factor, Array]
+) -> Array:
     record, work, m = body.product, body.work, x.shape[0]
-    passes = -(-m // body.tokens)
     if is_resident(body.variant) and passes * work.blocks * (work.split.rows // ROWS) > len(packed.flags):
         raise ValueError(f"M={m} takes {passes} passes over the weights, for which there are no resident signals")
     operands = {"words": packed.words, "scales": packed.scales, "zeros": packed.zeros}

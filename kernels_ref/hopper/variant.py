@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from formats.products import ScaledProduct
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +26,8 @@ class Variant:
     flight: int = 1
     #: registers of a thread for sums of chains that are under way at once
     sums: int = 48
-    #: rows of activations in one pass over the weights
-    tokens: int = 256
+    #: the most rows of activations in one pass over the weights; None: as many as registers hold
+    tokens: int | None = None
     #: registers that a thread of the loading warpgroup keeps
     memory_registers: int = 40
 
@@ -33,5 +36,16 @@ class Variant:
             raise ValueError(f"join={self.join!r}; choose planes, kernel or resident")
         if min(self.stages, self.flight, self.sums) < 1:
             raise ValueError(f"stages={self.stages}, flight={self.flight} and sums={self.sums} must be at least 1")
-        if self.tokens % 8 or not 8 <= self.tokens <= 256:
+        if self.tokens is not None and (self.tokens % 8 or not 8 <= self.tokens <= 256):
             raise ValueError(f"tokens={self.tokens} must be a multiple of 8 in 8..256")
+
+    def passes(self, product: ScaledProduct, m: int) -> tuple[int, int]:
+        """Rows of a pass and passes for M rows: products whose chains are folded keep two sums for each result.
+
+        >>> from formats.products import scaled_product
+        >>> Variant().passes(scaled_product("w4a8_qqq_channel"), 300)
+        (152, 2)
+        """
+        most = self.tokens or (256 if product.chain is None else 128 if product.chain >= 32 else 64)
+        count = math.ceil(m / most)
+        return math.ceil(m / count / 8) * 8, count
