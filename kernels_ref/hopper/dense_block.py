@@ -53,6 +53,8 @@ class Block:
         @pl.when(warpgroup < users)
         def _compute() -> None:  # pyright: ignore[reportUnusedFunction]
             plgpu.set_max_registers(min((_REGISTERS - LOADER_REGISTERS) // users, 248) // 8 * 8, action="increase")
+            for stage in range(self.ring.stages):  # all are free
+                self.ring.release(stage)
 
             def tile(index: Any, _: None) -> None:
                 self._tile(index, origin(index))
@@ -206,19 +208,23 @@ class Block:
         return lax.fori_loop(0, self.plan.walk.steps, one, jnp.zeros(shape, self.plan.sums))
 
     def _store(self, sums: Any, origin: tuple[Any, Any]) -> None:
-        """The results of this warpgroup, square by square through two buffers."""
+        """The results of this warpgroup, square by square through two buffers, in turns.
+
+        With an odd number of squares two in a row have the same buffer, of this tile and the next.
+        """
         epilogue = Epilogue(self.plan, self.terms)
         variant = self.plan.variant
         row = origin[0] + lax.axis_index(WARPGROUP) * variant.own_rows
         squares = [(i, j) for i in range(0, variant.own_rows, SQUARE) for j in range(0, variant.columns, SQUARE)]
         for index, (i, j) in enumerate(squares):
             part = sums[i : i + SQUARE, j : j + SQUARE]
-            self._put(epilogue.results(part, row + i, origin[1] + j), row + i, origin[1] + j, index % 2)
+            square = epilogue.results(part, row + i, origin[1] + j)
+            pallas()[0].wait_smem_to_gmem(1 - len(squares) % 2, wait_read_only=True)
+            self._put(square, row + i, origin[1] + j, index % 2)
 
     def _put(self, square: Any, row: Any, column: Any, buffer: int) -> None:
         plgpu, pl = pallas()
         place = self.results.at[lax.axis_index(WARPGROUP), buffer]
-        plgpu.wait_smem_to_gmem(1, wait_read_only=True)
         if self.plan.is_expanded:
             place.T[...] = plgpu.layout_cast(square, plgpu.Layout.WGMMA_TRANSPOSED)
             row, column = column, row

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kernels_ref.hopper.dense_traced import jnp, lax
+from kernels_ref.hopper.dense_traced import lax
 from kernels_ref.hopper.dense_variant import Walk
 from kernels_ref.pallas import pallas
 
@@ -62,7 +62,7 @@ def load_all(
     streams: list[Stream], ring: Ring, walk: Walk, count: Any, origin: Callable[[Any], tuple[Any, Any]]
 ) -> None:
     """The loading warpgroup's program: every step of every tile, as soon as there is room; then wait for the end."""
-    plgpu, pl = pallas()
+    plgpu, _ = pallas()
     plgpu.set_max_registers(LOADER_REGISTERS, action="decrease")
 
     def tile(index: Any, _: None) -> None:
@@ -70,20 +70,12 @@ def load_all(
 
         def one(step: Any, _: None) -> None:
             total = index * walk.steps + step
-
-            @pl.when(total >= ring.stages)
-            def _room() -> None:  # pyright: ignore[reportUnusedFunction]
-                ring.await_room(total)
-
+            ring.await_room(total)
             for stream in streams:
                 stream.load(ring, place, step, total)
 
         lax.fori_loop(0, walk.steps, one, None)
 
     lax.fori_loop(0, count, tile, None)
-    steps = count * walk.steps
-
-    def drain(total: Any, _: None) -> None:
-        ring.await_room(total)
-
-    lax.fori_loop(jnp.maximum(steps - ring.stages, 0), steps, drain, None)
+    for stage in range(ring.stages):
+        ring.await_room(stage)

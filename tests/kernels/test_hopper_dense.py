@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 
 import jax
@@ -15,6 +16,7 @@ from kernels_ref.hopper.dense import default_variant, dense_matmul
 from kernels_ref.hopper.dense_plan import is_dense, is_expanded
 from kernels_ref.hopper.dense_variant import DenseVariant, Walk
 from kernels_ref.hopper.dense_weights import pack_dense
+from kernels_ref.pallas import pallas
 from reference.products.arguments import expected, size
 from reference.scaled_product import scaled_matmul as golden
 
@@ -272,3 +274,33 @@ class TestRefusals:
 )
 def test_default_layouts_fit_the_sizes(name, m, n, wanted):
     assert default_variant(name, m, n) == wanted
+
+
+class TestRaces:
+    """The interpreter's race detector on the buffers of results; what wgmma reads it does not see."""
+
+    def races(self, monkeypatch, columns):
+        from kernels_ref.hopper import dense, dense_kernel
+
+        plgpu, _ = pallas()
+        dense._compiled.cache_clear()
+        monkeypatch.setattr(dense_kernel, "interpreter", lambda _: plgpu.InterpretGPUParams(detect_races=True))
+        variant = replace(SMALL, columns=columns, blocks=1)
+        got, want = both(scaled_product("w8a8_int8"), 128, 2 * columns, 128, variant=variant)
+        np.testing.assert_array_equal(got, want)
+        dense._compiled.cache_clear()
+        run = importlib.import_module("jax._src.pallas.mosaic_gpu.interpret.interpret_pallas_call")
+        return run.get_races().races_found
+
+    @interpreted
+    @pytest.mark.parametrize("columns", [64, 128])
+    def test_buffers_are_free_before_they_are_written(self, monkeypatch, columns):
+        """One square for each tile, then two."""
+        assert not self.races(monkeypatch, columns)
+
+    @interpreted
+    def test_a_buffer_that_is_still_read_is_noticed(self, monkeypatch):
+        plgpu, _ = pallas()
+        wait = plgpu.wait_smem_to_gmem
+        monkeypatch.setattr(plgpu, "wait_smem_to_gmem", lambda n, **read: wait(n + len(read), **read))
+        assert self.races(monkeypatch, 64)
