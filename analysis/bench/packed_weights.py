@@ -103,7 +103,7 @@ def _stretched(x: Any, y: Any, times: int) -> Any:
     parts, others = _parts(x), _parts(y)
     if parts:
         return _rebuilt(x, {key: _stretched(value, others[key], times) for key, value in parts.items()})
-    return x * times if isinstance(x, int) and y == 2 * x else x
+    return x * times if type(x) is int and y == 2 * x else x
 
 
 def _parts(x: Any) -> dict[Any, Any]:

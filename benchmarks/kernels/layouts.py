@@ -15,6 +15,7 @@ def streaming_variants() -> list[Any]:
         {"stages": 6},
         {"stages": 8},
         {"join": "planes"},
+        {"join": "resident"},
         {"flight": 2},
         {"sums": 96},
         {"memory_registers": 24},
