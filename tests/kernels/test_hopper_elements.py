@@ -13,8 +13,13 @@ from rotation import rotate
 import formats
 import kernels_ref
 import reference
-from kernels_ref.hopper import element, element_nearest, element_packed
+from formats import Dyadic, Rounding
+from formats.code_books.decisions import decisions
+from formats.code_books.named import codebook, codebooks, dynamic_map
+from kernels_ref.hopper import element, element_codebook, element_nearest, element_packed, element_requantise
 from reference.array.conversion import conversion
+from reference.array.requantise import requantisation
+from reference.codebook import table_of
 
 OLD = jax.__version_info__ < (0, 11, 2)
 needs_pallas = pytest.mark.skipif(OLD, reason=f"Mosaic GPU kernels need jax >= 0.11.2; this is {jax.__version__}")
@@ -120,7 +125,53 @@ def test_stochastic_nibbles_under_jit():
     np.testing.assert_array_equal(np.asarray(jax.jit(subject)(x, bits)), want)
 
 
+BOOKS = [
+    (name, choice) for name, book in codebooks().items() if len(book.numerators) <= 16 for choice in decisions(book)
+]
+
+
+@needs_pallas
+@pytest.mark.parametrize(("name", "choice"), rotate(BOOKS, max(1, len(BOOKS) // 3)))
+def test_code_books_of_all_bfloat16(name, choice):
+    terms = {"decision": choice, "nan": "minimum"}
+    codes = element_codebook.encode_codebook(ALL_BFLOAT16, name, **terms, interpret=True)
+    want = reference.encode_codebook(ALL_BFLOAT16, name, **terms)
+    np.testing.assert_array_equal(np.asarray(codes), want)
+    got = np.asarray(element_codebook.decode_codebook(want[:5001], name, interpret=True))
+    np.testing.assert_array_equal(got.view(np.int32), reference.decode_codebook(want[:5001], name).view(np.int32))
+
+
+DYADICS = [(1518500250, 38), (3, 30), (1 << 30, 62), (1, 1), (0, 0), ((1 << 31) - 1, 0), (1717986918, 31), (5, 33)]
+
+
+@needs_pallas
+@pytest.mark.parametrize("rounding", [mode for mode in Rounding if not mode.is_stochastic])
+def test_requantised_accumulators(rounding):
+    rng = np.random.default_rng(0)
+    wide = rng.integers(-(1 << 31), 1 << 31, 4000)
+    x = np.concatenate([wide, np.arange(-150, 150), [-(1 << 31), (1 << 31) - 1]]).astype(np.int32).reshape(2, -1)
+    for multiplier, shift in rotate(DYADICS, 3):
+        args = Dyadic(multiplier=multiplier, shift=shift), "int8"
+        terms = {"rounding": rounding, "saturation": "sat_finite"}
+        got = element_requantise.requantise(x, *args, **terms, interpret=True)
+        np.testing.assert_array_equal(np.asarray(got), reference.requantise(x, *args, **terms))
+
+
 class TestRefusals:
+    def test_what_kernels_ref_requantises(self):
+        terms = {"rounding": "toward_zero", "saturation": "sat_finite"}
+        half = Dyadic(multiplier=1, shift=1)
+        with pytest.raises(TypeError, match=r"one formats\.Dyadic; kernels_ref\.requantise takes one for each channel"):
+            element_requantise.requantise(np.ones(2, np.int32), [half, half], "int8", **terms)
+        with pytest.raises(TypeError, match="x has dtype int16; the kernel takes int32"):
+            element_requantise.requantise(np.ones(2, np.int16), half, "int8", **terms)
+
+    def test_books_beyond_registers_and_nan_without_a_rule(self):
+        with pytest.raises(ValueError, match="has 256 values, kernels take 16; kernels_ref takes it"):
+            element_codebook.decode_codebook(np.ones(2, np.uint8), dynamic_map(signed=True))
+        with pytest.raises(TypeError, match="a code-book has no NaN: state nan= as one of: zero, maximum, minimum"):
+            element_codebook.encode_codebook(np.ones(2, np.float32), "nf4", decision="bitsandbytes_nf4", nan=None)
+
     def test_codes_that_a_layout_does_not_store(self):
         with pytest.raises(ValueError, match="4bit_low_first stores codes of 4 bits; float8_e4m3fn has 8"):
             element_packed.encode_packed(np.ones(4, np.float32), "float8_e4m3fn", "4bit_low_first", **RNE)
@@ -171,3 +222,13 @@ def test_nibbles_compile_for_the_h100(h100, name):
 def test_decoders_compile_for_the_h100(h100, name):
     size = 2 * element.PER_CTA
     assert compiles(h100, element.decoder(formats.get(name), size, "bfloat16"), ((size,), "uint8"))
+
+
+def test_requantisation_and_code_books_compile_for_the_h100(h100):
+    size = 2 * element.PER_CTA
+    request = requantisation("int8", rounding="nearest_ties_to_even", saturation="sat_finite")
+    number = Dyadic(multiplier=1518500250, shift=38)
+    assert compiles(h100, element_requantise.requantiser(number, request, size), ((size,), "int32"))
+    table = table_of("nf4", "bitsandbytes_nf4", "zero")
+    assert compiles(h100, element_codebook.encoder(table, size), ((size,), "bfloat16"))
+    assert compiles(h100, element_codebook.decoder(codebook("nf4"), size), ((size,), "uint8"))
