@@ -1,8 +1,8 @@
 """A sample of the tests themselves, for a Python that is not the first to run them.
 
 ``ASSAY_SAMPLE=1/n`` runs one of n slices; the rotation takes another each day, so n days run each test once. A test
-lies in a slice by its name, on every machine and Python alike. Left whole are the kernels and every test with a
-``skipif``: there may be no other run that has them.
+lies in a slice by its name, on every machine and Python alike. Left whole is what another Python may skip: kernels for
+GPUs, which need the newest jax, what is known about versions of jax, and every test with a ``skipif``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from collections.abc import Sequence
 import pytest
 from rotation import INDEX, WHOLE
 
-KERNELS = ("tests/kernels/", "kernels_ref/")
+LEFT_WHOLE = re.compile(
+    r"tests/kernels/(?!\w*_jax)"  # those of JAX on XLA run on every Python
+    r"|kernels_ref/(hopper|mosaic|pallas)"
+    r"|tests/peers/test_disagreements\.py"
+)
 
 
 def parts_of(share: str) -> int:
@@ -33,7 +37,7 @@ def slice_of(name: str, parts: int) -> int:
 
 def is_left_whole(item: pytest.Item) -> bool:
     """Whether a test runs every day."""
-    return item.nodeid.startswith(KERNELS) or item.get_closest_marker("skipif") is not None
+    return LEFT_WHOLE.match(item.nodeid) is not None or item.get_closest_marker("skipif") is not None
 
 
 def sample(items: Sequence[pytest.Item], parts: int, day: int) -> list[pytest.Item]:
@@ -46,4 +50,8 @@ PARTS = 1 if WHOLE else parts_of(os.environ.get("ASSAY_SAMPLE") or "1/1")
 
 def header() -> str:
     """What a run says of its sample."""
-    return f"assay sample: slice {INDEX % PARTS} of {PARTS}; kernels whole" if PARTS > 1 else "assay sample: every test"
+    return (
+        f"assay sample: slice {INDEX % PARTS} of {PARTS}; kernels for GPUs whole"
+        if PARTS > 1
+        else "assay sample: every test"
+    )

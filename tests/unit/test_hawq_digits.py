@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from fractions import Fraction
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from analysis.hawq import digits as hawq_digits
 from analysis.hawq.digits import FLAVOURS, MIXED, allocation, bits, choices, costs, integer_network, layers, predictions
 from analysis.hawq.making import SEED
 from analysis.hawq.sensitivity import hessian_traces, weight_error
@@ -33,6 +35,25 @@ DIGESTS = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def float_networks_compiled_once():
+    """Every integer network of some weights is calibrated by one compiled float network."""
+    with pytest.MonkeyPatch.context() as patch:
+        for function in (trained, fold):
+            patch.setattr(hawq_digits, function.__name__, functools.cache(function))
+        yield
+
+
+@functools.cache
+def network_of(name, flavour=FLAVOURS[0]):
+    return integer_network(name, DATA, flavour=flavour)
+
+
+@functools.cache
+def wrong_in_float():
+    return wrong(run_float(trained("float"), DATA.held_out_x))
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_kept_weights_are_those_that_the_pages_speak_of(name):
     parameters = trained_parameters(name)
@@ -48,22 +69,21 @@ def wrong(found):
 
 def test_float_accuracy_is_at_least_99_percent():
     assert len(DATA.held_out_y) == 450
-    assert wrong(run_float(trained("float"), DATA.held_out_x)) <= 4
+    assert wrong_in_float() <= 4
 
 
 @pytest.mark.parametrize("name", ["int8", "int4", *MIXED])
 def test_integer_networks_on_every_held_out_digit(name):
     """8 bits within half a point of float; all within one; both flavours of HAWQ-V3's rules see the same digits."""
-    seen = [predictions(integer_network(name, DATA, flavour=flavour), DATA.held_out_x) for flavour in FLAVOURS]
+    seen = [predictions(network_of(name, flavour), DATA.held_out_x) for flavour in FLAVOURS]
     np.testing.assert_array_equal(*seen)
-    exact = wrong(run_float(trained("float"), DATA.held_out_x))
     allowed = 0.005 if name == "int8" else 0.01
-    assert (seen[0] != DATA.held_out_y).sum() - exact <= allowed * 450
+    assert (seen[0] != DATA.held_out_y).sum() - wrong_in_float() <= allowed * 450
 
 
 @pytest.mark.parametrize("name", ["int8", "int4"])
 def test_nothing_but_integers_between_input_and_output(name):
-    network = integer_network(name, DATA, flavour="hawq_v3_tvm")
+    network = network_of(name, "hawq_v3_tvm")
     assert audit(network).integer_only
     x = quantise_input(DATA.held_out_x[:64], network.nodes[0].out)
     np.testing.assert_array_equal(np.asarray(compile_network(network)(x)), run(network, x))
@@ -71,7 +91,7 @@ def test_nothing_but_integers_between_input_and_output(name):
 
 def test_sums_between_blocks_leave_16_bits_unclamped():
     """As in HAWQ-V3's PyTorch code; what enters the stream is clamped."""
-    network = integer_network("int8", DATA)
+    network = network_of("int8")
     found = trace(network, quantise_input(DATA.held_out_x, network.nodes[0].out))
     assert found["stem"].dtype == np.int16
     assert found["block1"].max() == 33231 > 32767

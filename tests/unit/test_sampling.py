@@ -1,4 +1,4 @@
-"""The sample of tests: n days run each test once, kernels every day, and a wrong share is refused."""
+"""The sample of tests: n days run each test once, kernels for GPUs every day, and a wrong share is refused."""
 
 from __future__ import annotations
 
@@ -26,6 +26,23 @@ MADE = [
     *(stand_in(f"tests/unit/test_doctor.py::test_gpu[{n}]", marker=object()) for n in range(50)),
     stand_in("kernels_ref/pallas.py::kernels_ref.pallas.pallas"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "whole"),
+    [
+        ("tests/kernels/test_mosaic_kernel.py::test_equal", True),
+        ("tests/kernels/test_a_new_file.py::test_equal", True),
+        ("tests/kernels/test_matmul_jax_door.py::test_equal", False),
+        ("kernels_ref/hopper/scaled_matmul.py::kernels_ref.hopper.scaled_matmul", True),
+        ("kernels_ref/matmul.py::kernels_ref.matmul.matmul", False),
+        ("tests/peers/test_disagreements.py::test_example[ml_dtypes: any]", True),
+        ("tests/unit/test_codec.py::test_decode", False),
+    ],
+)
+def test_what_needs_the_newest_jax_is_left_whole(nodeid, whole):
+    assert is_left_whole(stand_in(nodeid)) is whole
+    assert is_left_whole(stand_in(nodeid, marker=object()))
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 4, 7])
