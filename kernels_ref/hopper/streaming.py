@@ -73,11 +73,32 @@ class Body:
         blocks = range(self.work.split.depth // CHUNK)
         if self.product.chain is None:
             return self._continued(refs, warpgroup, carry, blocks)
+        if self.variant.ahead and not self.interpret:
+            return self._pipelined(refs, warpgroup, carry, blocks)
         each = CHUNK // self.alone
         for block, at in self._turns(blocks):
             for i, d in enumerate(self._chains(refs, warpgroup, block, at)):
                 carry = self._fold(refs, warpgroup, carry, d, block * each + at.start + i)
         return carry
+
+    def _pipelined(self, refs: dict[str, Any], warpgroup: Any, carry: Any, blocks: range) -> Any:
+        """Chains are folded while those after them are under way, ``ahead`` of them."""
+        plgpu, pl = pallas()
+        ahead, count = self.variant.ahead, len(blocks) * (CHUNK // self.alone)
+
+        def multiply(*sums: Any) -> Any:
+            operands = (pair for block in blocks for pair in self._operands(refs, warpgroup, block))
+            total = carry
+            for i in range(count + ahead):
+                if i < count:
+                    a, k = next(operands)
+                    plgpu.wgmma(sums[i], a, refs["a"].at[:, k].T)
+                if i >= ahead:
+                    d = plgpu.wgmma_accumulator_load(sums[i - ahead], wait_n=min(ahead, count - 1 - i + ahead))
+                    total = self._fold(refs, warpgroup, total, d, i - ahead)
+            return total
+
+        return pl.run_scoped(multiply, *[plgpu.ACC((ROWS, self.tokens), self.sums)] * count)
 
     def _turns(self, blocks: range) -> list[tuple[int, slice]]:
         """First block and chains (of it and those after it) of what is under way at once."""

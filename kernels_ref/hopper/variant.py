@@ -24,6 +24,8 @@ class Variant:
     join: str = "kernel"
     #: 64 x 128 blocks whose products are in flight at once
     flight: int = 1
+    #: chains that are under way while an older one is folded; 0: they are waited for, and folded, together
+    ahead: int = 0
     #: registers of a thread for sums of chains that are under way at once
     sums: int = 48
     #: the most rows of activations in one pass over the weights; None: as many as registers hold

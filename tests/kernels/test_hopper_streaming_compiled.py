@@ -104,6 +104,31 @@ def test_a_part_is_stored_before_its_signal_and_read_after_the_wait(join):
     assert not any(".nc." in line for line in lines)
 
 
+def read_early(ptx):
+    """Instructions that read the sums of products which nothing has waited for."""
+    uncommitted, groups, found = set(), [], []
+    for line in ptx.splitlines():
+        if match := re.search(r"wgmma\.mma_async\S*\s*\{([^}]*)\}", line):
+            uncommitted |= set(re.findall(r"%\w+", match[1]))
+        elif "wgmma.commit_group" in line:
+            groups, uncommitted = [*groups, uncommitted], set()
+        elif match := re.search(r"wgmma\.wait_group\S* (\d+)", line):
+            groups = groups[len(groups) - int(match[1]) :] if int(match[1]) else []
+        elif set(re.findall(r"%[a-z]+\d+", line)) & uncommitted.union(*groups):
+            found.append(line)
+    return found
+
+
+@pytest.mark.parametrize("name", rotate(["w4a16_g128", "mxfp4_e4m3", "nvfp4_e4m3", "w4a16_channel", "mxfp8_bf16"], 3))
+@pytest.mark.parametrize("variant", [Variant(), Variant(flight=2), Variant(ahead=1), Variant(ahead=2)], ids=str)
+def test_sums_are_read_after_they_are_waited_for(name, variant):
+    kernel = mosaic(compiled(name, 16, variant))
+    assert kernel.resources is not None
+    assert (kernel.resources.spill_stores, kernel.resources.warnings) == (0, ())
+    assert read_early(kernel.ptx) == []
+    assert read_early(re.sub(r"wgmma\.wait_group\S* \d+;", "", kernel.ptx))  # as without waiting
+
+
 def test_int8_takes_256_tokens_in_one_pass_and_bfloat16_64_with_two_blocks_under_way():
     deep = StreamK(rows=128, depth=256, blocks=132)
     for name, m, variant in (("w4a8_qqq_channel", 256, None), ("w4a16_g128", 64, Variant(flight=2))):
