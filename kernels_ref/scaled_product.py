@@ -87,7 +87,8 @@ def scaled_matmul(
     if not of.m or not of.n:
         return lax.full((of.m, of.n), 0, code_dtype(value_format(record.out), jnp))
     operands = _prepare(record, of)(given)
-    acc = _sum(_Chains(record.rule, record.chain, record.group))(*operands, _starts(record, of))
+    chains = _Chains(record.rule, record.chain, record.group if record.a_grouped else None)
+    acc = _sum(chains)(*operands, _starts(record, of))
     return _finish(record)(acc, given)
 
 
@@ -163,7 +164,7 @@ class _Chains:
 
     rule: Accumulator
     length: int | None
-    group: int | None
+    group: int | None  #: of the scales of ``a``
 
     def sums(self, a: Array, v: Array, scale: Array | None, a_scale: Array | None, starts: Array | None) -> Array:
         """Codes (uint32) of the sums (M, N), in the accumulator's output."""

@@ -37,7 +37,7 @@ def test_sums_of_cut_k_are_the_golden_ones(name):
     check(BY_NAME[name], CUTS)
 
 
-@pytest.mark.parametrize("name", ["w4a16_g128", "w4a8_qqq_channel", "w8a8_fp8_tensor", "mxfp4_e4m3"])
+@pytest.mark.parametrize("name", ["w4a8_qqq_channel", "w8a8_fp8_tensor", "mxfp4_e4m3"])
 def test_outputs_of_one_part_are_the_golden_ones(name):
     check(scaled_product(name))
 
@@ -54,11 +54,13 @@ def test_under_jit_nothing_is_looked_at_and_nothing_differs():
     a, w, terms = drawn(product)
     found = jax.jit(partial(scaled_matmul, product=product))(a, w, **terms)
     np.testing.assert_array_equal(found, golden.scaled_matmul(a, w, product=product, **terms))
-    block = scaled_product("w8a8_fp8_block128")
-    a, w, terms = drawn(block, CUTS)
-    terms["group_scale"] = terms["group_scale"].view(np.float32)
-    found = jax.jit(partial(scaled_matmul, product=block, split=CUTS))(a, w, **terms)
-    np.testing.assert_array_equal(found, golden.scaled_matmul(a, w, product=block, split=CUTS, **terms))
+
+
+@pytest.mark.parametrize("name", ["group_scale", "a_scale"])
+def test_under_jit_numbers_become_float32_codes(name):
+    product, numbers = scaled_product("w8a8_fp8_block128"), np.float32([[1.5, -0.0], [1e-45, 3e38]])
+    found = jax.jit(lambda term: door._term(name, term, product))(numbers)
+    np.testing.assert_array_equal(found, numbers.view(np.uint32))
 
 
 def test_arrays_on_the_device_are_checked_too():
