@@ -78,14 +78,34 @@ def quantize_blocks(
 
 
 def quantize_packed(
-    x: ArrayLike, block_format: str | BlockSpec, *, rule: str | BlockRule, interpret: bool = False
+    x: ArrayLike,
+    block_format: str | BlockSpec,
+    *,
+    rule: str | BlockRule,
+    second: ArrayLike | None = None,
+    interpret: bool = False,
 ) -> Packed:
     """`quantize_blocks` with codes of 4 bits two to a byte, as `reference.pack` lays them out in ``4bit_low_first``.
 
-    Arguments and errors are those of `quantize_blocks`; codes of other widths come one to a byte.
+    Arguments and errors are those of `quantize_blocks`; codes of other widths come one to a byte. ``second``: the
+    second number of the tensor, float32 from 2^-60 to 2^60, where it is known before: then there is one pass, and
+    nothing that XLA decides on the way.
+
+    >>> quantize_packed(jnp.ones((64, 64), jnp.bfloat16), "nvfp4", rule="torchao_nvfp4", second=1 / 512,
+    ...                 interpret=True).words.shape  # doctest: +SKIP
+    (64, 32)
     """
     made, values = _checked(x, block_format, rule)
-    return _quantize(values, made, True, interpret)
+    if second is None:
+        return _quantize(values, made, True, interpret)
+    number = second if isinstance(second, Array) else jnp.float32(second)
+    if made.spec.scale.second is None:
+        raise ValueError(f"second={second!r} means nothing: {made.spec.name} has no second number")
+    if number.shape != ():
+        raise ValueError(f"second has shape {number.shape}; it is one number for the whole tensor")
+    if not isinstance(number, Tracer) and not block_numbers.MODERATE <= float(number) <= 1 / block_numbers.MODERATE:
+        raise ValueError(f"second={second!r} must lie from 2^-60 to 2^60")
+    return _with_second(values, number, made, True, interpret)
 
 
 def _checked(x: ArrayLike, block_format: str | BlockSpec, rule: str | BlockRule) -> tuple[BlockRequest, Any]:
@@ -140,6 +160,9 @@ def _by_kernel(x: Array, second: Array | None, made: BlockRequest, packed: bool,
         codes = lax.bitcast_convert_type(codes.reshape(count + more, size // 2, 2), jnp.uint8)
     scales = scales[:count].reshape(*x.shape[:-1], x.shape[-1] // size)
     return Packed(codes[:count].reshape(*x.shape[:-1], length), scales, second)
+
+
+_with_second: Callable[..., Packed] = jax.jit(_by_kernel, static_argnums=(2, 3, 4))  # pyright: ignore[reportUnknownMemberType]
 
 
 def per_thread(block: int, itemsize: int) -> int:

@@ -125,6 +125,21 @@ def test_packed_codes_of_any_number_of_blocks(name, rule, shape):
     np.testing.assert_array_equal(np.asarray(got.scales), want.scales)
 
 
+@needs_pallas
+def test_a_second_number_that_is_known_before():
+    x = numbers("bfloat16")
+    want = reference.quantize_blocks(x, "nvfp4", rule="torchao_nvfp4")
+    got = block.quantize_packed(x, "nvfp4", rule="torchao_nvfp4", second=want.second, interpret=True)
+    np.testing.assert_array_equal(np.asarray(got.words), reference.pack(want.codes, "4bit_low_first"))
+    np.testing.assert_array_equal(np.asarray(got.scales), want.scales)
+    with pytest.raises(ValueError, match=r"second=1e-30 must lie from 2\^-60 to 2\^60"):
+        block.quantize_packed(x, "nvfp4", rule="torchao_nvfp4", second=1e-30, interpret=True)
+    with pytest.raises(ValueError, match=r"second=1\.0 means nothing: mxfp4 has no second number"):
+        block.quantize_packed(x, "mxfp4", rule="floor", second=1.0, interpret=True)
+    with pytest.raises(ValueError, match=r"second has shape \(2,\); it is one number for the whole tensor"):
+        block.quantize_packed(x, "nvfp4", rule="torchao_nvfp4", second=np.ones(2, np.float32), interpret=True)
+
+
 class TestQuotients:
     """The arithmetic of the kernels on NumPy, which keeps subnormal numbers as a GPU does."""
 
