@@ -15,6 +15,7 @@ from formats import FloatSpec, Rounding
 from kernels_ref import mosaic, mosaic_matmul
 from kernels_ref.hopper.element_nearest import is_short
 from kernels_ref.hopper.ptx_case import Case
+from kernels_ref.hopper.ptx_contracts import blocks, packed_elements
 from kernels_ref.hopper.ptx_lint import Claims
 from kernels_ref.hopper.ptx_products import dense_products, streamed_products
 from kernels_ref.mosaic_matmul import kernel as fp8_product
@@ -105,6 +106,8 @@ def _fp8_product(name: str, weights: Weights, variant: mosaic_matmul.Variant) ->
 FAMILIES: tuple[Family, ...] = (
     Family(kernel="kernels_ref.mosaic.encode", cases=encoders),
     Family(kernel="kernels_ref.mosaic_matmul.matmul", cases=fp8_products),
+    Family(kernel="kernels_ref.hopper.element_packed", cases=packed_elements),
+    Family(kernel="kernels_ref.hopper.block.quantize_packed", cases=blocks),
     Family(kernel="kernels_ref.hopper.streamed", cases=streamed_products),
     Family(kernel="kernels_ref.hopper.dense.dense_matmul", cases=dense_products),
     Family(kernel="kernels_ref.encode and decode", cases=plain_codecs, by_xla=True),

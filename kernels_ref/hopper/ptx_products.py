@@ -18,6 +18,7 @@ from kernels_ref.hopper.packed import PackedWeights, pack_weights
 from kernels_ref.hopper.ptx_case import Case, Program
 from kernels_ref.hopper.ptx_lint import Claims
 from kernels_ref.hopper.scaled_matmul import streamed
+from kernels_ref.hopper.variant import Variant
 from reference.products.arguments import expected, size
 
 #: N and K of the weights of a large layer
@@ -62,7 +63,8 @@ def _of_streamed(product: ScaledProduct, m: int) -> Claims:
     pairs = ROWS * split.depth // _THREADS // 2
     expanded = product.a == "bfloat16" or product.weight is Weight.REQUANTISED
     halves = pairs * (expanded + (expanded and product.weight is Weight.SCALED))
-    return Claims(fused=folds * ROWS * m // _THREADS, fused_halves=halves, semaphores=1)
+    tokens, _ = Variant().passes(product, m)
+    return Claims(fused=folds * ROWS * tokens // _THREADS, fused_halves=halves, semaphores=1)
 
 
 def dense_products() -> Iterator[Case]:
