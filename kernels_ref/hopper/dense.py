@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from formats.products import ScaledProduct, scaled_product, scaled_products
 from kernels_ref.codec import as_jax
 from kernels_ref.hopper.dense_kernel import kernel
-from kernels_ref.hopper.dense_operands import filled_columns, filled_k, matrices, vectors
+from kernels_ref.hopper.dense_operands import filled, matrices, vectors
 from kernels_ref.hopper.dense_plan import Plan, is_dense, is_expanded, is_promoted
 from kernels_ref.hopper.dense_variant import DenseVariant
 from kernels_ref.hopper.dense_weights import DenseWeights, pack_dense
@@ -50,9 +50,9 @@ def dense_matmul(
         variant: how the kernel is laid out, by default as `default_variant` says.
         interpret: run on any backend by Pallas' GPU interpreter, slowly; else a Hopper GPU (H100).
 
-    Returns codes (M, N) of ``product.out``; works under jit. M, N and K may be anything: tiles are filled up with
-    zeros while they are loaded, and results beyond the edge are not stored. Where K is no multiple of 16,
-    or rows of results no multiple of 16 bytes, XLA copies the operands or the results once more.
+    Returns codes (M, N) of ``product.out``; works under jit. M, N and K may be anything, but TMA takes whole tiles of 8
+    rows times 128 bytes: where M or N is no multiple of 8, or K none of 128, XLA copies the operand with zeros added,
+    and where M is no multiple of 8 or N none of 64, the results without what is beyond them.
 
     Raises ``ImportError`` where Mosaic GPU is missing (it needs jax 0.11.2, so Python 3.12); ``ValueError`` for a
     product without a dense kernel, for shapes, and for a variant that the product does not allow; ``TypeError`` for
@@ -84,8 +84,9 @@ def dense_matmul(
     weights = w if isinstance(w, DenseWeights) else as_jax(w)
     of = _checked(record, as_jax(a), weights, given)
     layout = variant or default_variant(record, of.m, of.n)
-    plan = Plan(product=record, m=of.m, n=filled_columns(record, of.n), k=filled_k(of.k), variant=layout)
-    return _compiled(plan, of.n, interpret)(as_jax(a), weights, given)
+    m, n, k = filled(of.m, of.n, of.k)
+    plan = Plan(product=record, m=m, n=n, k=k, variant=layout)
+    return _compiled(plan, (of.m, of.n), interpret)(as_jax(a), weights, given)
 
 
 def _checked(record: ScaledProduct, a: Array, w: Array | DenseWeights, given: dict[str, Array]) -> Size:
@@ -108,14 +109,16 @@ def _checked(record: ScaledProduct, a: Array, w: Array | DenseWeights, given: di
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(plan: Plan, n: int, interpret: bool) -> Callable[[Array, Array | DenseWeights, dict[str, Array]], Array]:
+def _compiled(
+    plan: Plan, shape: tuple[int, int], interpret: bool
+) -> Callable[[Array, Array | DenseWeights, dict[str, Array]], Array]:
     code = jnp.dtype(f"uint{plan.out_bits}")
 
     def run(a: Array, w: Array | DenseWeights, given: dict[str, Array]) -> Array:
-        if plan.m == 0 or n == 0:
-            return lax.full((plan.m, n), 0, code)
+        if 0 in shape:
+            return lax.full(shape, 0, code)
         y = kernel(plan, interpret=interpret)(*matrices(a, w, plan), *vectors(w, given, plan))
-        return lax.bitcast_convert_type(y[:, :n], code)
+        return lax.bitcast_convert_type(y[: shape[0], : shape[1]], code)
 
     return jax.jit(run)  # pyright: ignore[reportUnknownMemberType]
 

@@ -8,25 +8,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from formats.products import Factor, ScaledProduct
-from formats.products.record import value_format
+from formats.products import Factor
 from kernels_ref.hopper.dense_epilogue import moves
 from kernels_ref.hopper.dense_plan import Plan
+from kernels_ref.hopper.dense_variant import SQUARE
 from kernels_ref.hopper.dense_weights import DenseWeights, blocks
 from reference.products.terms import DYADIC
 
-#: bytes that the rows of what TMA reads and writes are a multiple of
-PITCH = 16
+#: TMA takes tiles of 8 rows times 128 bytes: operands are filled up to them, results to whole squares
+_ROWS, _DEPTH = 8, 128
+#: bytes that rows of scales are a multiple of
+_PITCH = 16
 
 
-def filled_k(k: int) -> int:
-    """K up to whole pitches of the operands."""
-    return _up(k, PITCH)
+def filled(m: int, n: int, k: int) -> tuple[int, int, int]:
+    """M, N and K of the results and operands in memory, of whole tiles.
 
-
-def filled_columns(product: ScaledProduct, n: int) -> int:
-    """N up to whole pitches of the results."""
-    return _up(n, PITCH * 8 // value_format(product.out).bits)
+    >>> filled(1, 100, 4096)
+    (8, 128, 4096)
+    """
+    return _up(m, _ROWS), _up(n, SQUARE), _up(k, _DEPTH)
 
 
 def _up(size: int, unit: int) -> int:
@@ -35,10 +36,10 @@ def _up(size: int, unit: int) -> int:
 
 def matrices(a: Array, w: Array | DenseWeights, plan: Plan) -> tuple[Array, Array]:
     """Activations (M, K) and weights, (N, K) or packed, of the types that the kernel takes."""
-    left = lax.bitcast_convert_type(_filled(a, (a.shape[0], plan.k)), plan.operand)
+    left = lax.bitcast_convert_type(_filled(a, (plan.m, plan.k)), plan.operand)
     if isinstance(w, DenseWeights):
         return left, blocks(w.words, plan.product)
-    return left, lax.bitcast_convert_type(_filled(w, (w.shape[0], plan.k)), plan.operand)
+    return left, lax.bitcast_convert_type(_filled(w, (_up(w.shape[0], _ROWS), plan.k)), plan.operand)
 
 
 def vectors(w: Array | DenseWeights, given: dict[str, Array], plan: Plan) -> list[Array]:
@@ -50,7 +51,7 @@ def vectors(w: Array | DenseWeights, given: dict[str, Array], plan: Plan) -> lis
         made["move"] = moves(shift)
     if plan.is_promoted:
         turned = _words(given["a_scale"]).T
-        made["a_scale"] = _filled(turned, (turned.shape[0], _up(turned.shape[1], PITCH // 4)))
+        made["a_scale"] = _filled(turned, (turned.shape[0], _up(turned.shape[1], _PITCH // 4)))
     elif isinstance(w, DenseWeights) and w.scales is not None:
         made["group_scale"] = w.scales
     for factor, size in ((Factor.WEIGHT_SCALE, "n"), (Factor.TOKEN_SCALE, "m")):

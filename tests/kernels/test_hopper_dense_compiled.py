@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import jax
@@ -26,8 +27,10 @@ def compiled(name, m, n, k, **options):
     shapes = expected(product, size(product, (m, k), (n, k), None))
     kinds = {"multiplier": "int32", "shift": "int32"}
     if is_expanded(product):
-        words = jax.ShapeDtypeStruct((n // 128 * k // 256, 4 * block_lines(product), 128), "uint32")
-        scales = jax.ShapeDtypeStruct((k // 128, n), "uint16") if shapes.pop("group_scale", None) else None
+        units = math.ceil(n / 128) * math.ceil(k / 256)
+        words = jax.ShapeDtypeStruct((units, 4 * block_lines(product), 128), "uint32")
+        turned = (math.ceil(k / 128), math.ceil(n / 8) * 8)
+        scales = jax.ShapeDtypeStruct(turned, "uint16") if shapes.pop("group_scale", None) else None
         w = DenseWeights(words, scales, n, k)
     else:
         w = jax.ShapeDtypeStruct((n, k), "uint8")
@@ -77,6 +80,14 @@ def test_clusters(variant):
     assert lint(made, Claims()) == ()
     shared = [each for each in made.kernels[0].ptx.splitlines() if ".multicast::cluster" in each]
     assert bool(shared) == (variant.cluster > 1)
+
+
+@pytest.mark.parametrize("name", ["w8a8_int8_dyadic", "w8a8_fp8_block128", "w4a8_qqq_g128"])
+@pytest.mark.parametrize("shape", [(201, 523, 401), (1, 1, 1)])
+def test_sizes_that_tma_does_not_take(name, shape):
+    """The interpreter does not know that TMA takes whole tiles."""
+    made = compiled(name, *shape)
+    assert lint(made, Claims(fused=None, fused_halves=None)) == ()
 
 
 def test_too_many_stages_are_refused():
