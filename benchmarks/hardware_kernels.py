@@ -48,8 +48,13 @@ def main() -> int:
 
 def canary(settings: Settings, folder: Path) -> tuple[list[Worker], Settings]:
     """A small product through each kind of kernel; where joining parts hangs, they are joined by XLA."""
-    limit = 600 if settings.interpret else 40
-    common: dict[str, Any] = {"folder": folder, "until": time.monotonic() + limit, "patience": limit - 5, "threads": 0}
+    limit = 600 if settings.interpret else 100
+    common: dict[str, Any] = {
+        "folder": folder,
+        "until": time.monotonic() + limit,
+        "patience": 0.6 * limit,
+        "threads": 0,
+    }
     workers = [
         Worker(name="canary-streamed", items=["environment", "canary:streamed"], settings=settings.to_json(), **common),
         Worker(name="canary-dense", items=["canary:dense"], settings=settings.to_json(), **common),

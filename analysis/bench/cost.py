@@ -1,23 +1,13 @@
-"""What a kernel cannot do without: bytes that move, operations, and the time that both take at the least."""
+"""What a kernel cannot do without: bytes that move, and operations."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from formats.products.record import value_format
 from kernels_ref.contracts import KernelContract, Operation, Shape
 
 _DTYPES = {"uint8": 8, "uint16": 16, "uint32": 32, "int32": 32}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ceilings:
-    """What this GPU was measured to do: bytes a second, and operations a second by the operands' format."""
-
-    copied: float  #: bytes read and written
-    read: float
-    operations: dict[str, float]
 
 
 def moved(contract: KernelContract, shape: Shape) -> float:
@@ -44,11 +34,3 @@ def operations(contract: KernelContract, shape: Shape) -> int:
 def bfloat16_bytes(shape: Shape) -> int:
     """Of the product that it stands in for: every operand and the result in bfloat16."""
     return 2 * (shape.m * shape.k + shape.n * shape.k + shape.m * shape.n)
-
-
-def floor(contract: KernelContract, shape: Shape, ceilings: Ceilings) -> float:
-    """Seconds at the least: the larger of what moving and what multiplying takes on this GPU."""
-    streams = contract.operation is Operation.SCALED_PRODUCT
-    moving = moved(contract, shape) / (ceilings.read if streams else ceilings.copied)
-    rate = ceilings.operations.get(contract.operands[0].format)
-    return max(moving, operations(contract, shape) / rate if rate else 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -67,13 +67,19 @@ def prepared(
         raise ValueError(f"{claim.name} has no kernel {way!r}; it has {', '.join(claim.kernels)}")
     tile = None
     if packing(claim, way) is None:
-        drawn = operands(claim, shape, family="random", seed=seed)
+        drawn = drawn_once(claim, shape, seed)
     else:
         drawn, tile = of_many_rows(claim, shape, way, seed)
     run = compiled(bound(claim, way, variant, interpret), drawn)
     moving = {"w", "packed"} & set(drawn) or set(drawn)
     fixed = {name: value for name, value in drawn.items() if name not in moving}
     return Prepared(run=run, fixed=fixed, streamed={name: drawn[name] for name in moving}, tile=tile)
+
+
+@lru_cache(maxsize=2)
+def drawn_once(claim: KernelContract, shape: Shape, seed: int) -> dict[str, Any]:
+    """Random operands, drawn once for kernels of the same contract: large ones take seconds."""
+    return operands(claim, shape, family="random", seed=seed)
 
 
 def bound(claim: KernelContract, way: str, variant: Any = None, interpret: bool = False) -> Callable[..., Any]:

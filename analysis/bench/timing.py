@@ -62,17 +62,15 @@ def _by_cupti(calls: Sequence[Call], rounds: int, finish: Callable[[Any], Any]) 
     profiler = cupti()
     if profiler is None:
         return None
-    count, results = rounds * len(calls), None
+    count, results, kernels = rounds * len(calls), None, []
     try:
         profiler._cupti_init()
-    except RuntimeError:  # another profiler holds CUPTI, or the machine forbids it
-        return None
-    try:
         for _ in range(rounds):
             results = [call() for call in calls]
         finish(results)
-    finally:
         kernels = profiler._cupti_get_timings(True)
+    except RuntimeError:  # another profiler holds CUPTI, or the machine forbids it
+        return None
     if not kernels or len(kernels) % count:
         return None
     each = len(kernels) // count

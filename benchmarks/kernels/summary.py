@@ -8,18 +8,22 @@ from kernels.settings import Settings
 
 
 def record(items: dict[str, Any], settings: Settings, seconds: float) -> dict[str, Any]:
-    """What the items say together; ``holds`` where every bit was equal, every fault noticed, and nothing failed."""
+    """What the items say together; ``holds``: every bit compared was equal, every fault noticed, nothing failed.
+
+    ``unfinished`` lists what the time did not suffice for, which holds as little as what is not there.
+    """
     verified = {name: item for name, item in items.items() if name.startswith(("verify:", "elements:"))}
     tallies = [tally for item in verified.values() if "result" in item for tally in _tallies(item["result"])]
     faults = [seen for item in verified.values() for seen in _faults(item).values()]
     outputs, mismatches = (sum(tally[key] for tally in tallies) for key in ("outputs", "mismatches"))
-    complete = bool(verified) and all("result" in item for item in verified.values())
-    complete = complete and not any(tally["failures"] for tally in tallies)
+    sound = bool(tallies) and not any("error" in item for item in verified.values())
+    sound = sound and not any(tally["failures"] for tally in tallies)
     return {
         **items.get("environment", {}).get("result", {}),
-        "holds": complete and not mismatches and all(faults),
+        "holds": sound and not mismatches and all(faults),
         "outputs": outputs,
         "mismatches": mismatches,
+        "unfinished": [name for name, item in verified.items() if "unfinished" in item],
         "faults_planted": len(faults),
         "faults_noticed": sum(faults),
         "interpreted": settings.interpret,
@@ -64,7 +68,7 @@ def _verified(items: dict[str, Any]) -> list[str]:
     for name, item in items.items():
         if "error" in item:
             lines.append(f"!! {name}: {item['error'][:220]}")
-        elif name.startswith(("verify:", "elements:")):
+        elif name.startswith(("verify:", "elements:")) and "result" in item:
             parts = {key: part for key, part in item["result"].items() if isinstance(part, dict)}
             bad = [f"{what}: {text}" for part in parts.values() for what, text in part.get("failures", {}).items()]
             missed = [what for what, seen in _faults(item).items() if not seen]

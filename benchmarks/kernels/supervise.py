@@ -31,6 +31,7 @@ class Worker:
     quiet_since: float = 0
     hung: list[str] = field(default_factory=list)
     log: IO[bytes] | None = None
+    cut_off: bool = False  #: the time was over before the items were
 
     @property
     def results(self) -> Path:
@@ -106,18 +107,22 @@ def watch(workers: list[Worker], until: float) -> None:
         running = [worker for worker in running if not worker.is_over(time.monotonic())]
         time.sleep(0.1)
     for worker in running:
+        worker.cut_off = True
         worker.kill()
 
 
 def collected(workers: list[Worker]) -> dict[str, Any]:
-    """Each item's result, or its error."""
+    """Each item's result or error; items that have not begun are not there."""
     found: dict[str, Any] = {}
     for worker in workers:
-        for line in worker.lines():
+        lines = worker.lines()
+        for line in lines:
             if line["event"] == "done":
                 found[line["item"]] = {"result": line["result"], "seconds": line["seconds"]}
             elif line["event"] == "failed":
                 found[line["item"]] = {"error": line["error"], "where": line["where"]}
+            elif worker.cut_off and line is lines[-1]:
+                found.setdefault(line["item"], {"unfinished": "the time was over"})
             else:
                 found.setdefault(line["item"], {"error": "hung, or the process died"})
     return found

@@ -15,8 +15,8 @@ from formats.products import StreamK, scaled_product
 from kernels.compare import Tally
 from kernels.real import real_operands
 from kernels.settings import Settings
-from kernels.tiles import columns, golden, some_tiles
-from kernels_ref.contracts import FAMILIES, KernelContract, Shape, contract, operands
+from kernels.tiles import Tiles, columns, golden, some_tiles
+from kernels_ref.contracts import FAMILIES, KernelContract, Shape, contract, operands, resolve
 from kernels_ref.contracts.codes import as_codes
 from kernels_ref.contracts.products import DENSE, ON_XLA, STREAMED
 
@@ -41,7 +41,42 @@ def prepared(name: str, settings: Settings) -> Callable[[], Any]:
         return kernel_calls.several(which, of, way=way, variant=chosen, interpret=settings.interpret)
 
     kernels = {(kind, m): tried(partial(made, which, way, m)) for which, kind, way, m in asked}
-    return lambda: verify(claim, shape, settings, twins, kernels)
+    at_size = {way: tried(partial(timed_size, before, way, settings)) for way in splits(claim) if way == STREAMED}
+    return lambda: verify(claim, shape, settings, twins, kernels) | {"timed_size": spots(before, at_size, settings)}
+
+
+def timed_size(claim: KernelContract, way: str, settings: Settings) -> kernel_calls.Prepared:
+    """The kernel at the size that is timed, on weights that repeat one tile of rows."""
+    n, k = settings.large
+    shape = Shape(m=min(16, max(settings.rows)), n=n, k=k)
+    chosen = settings.variant(way)
+    return kernel_calls.prepared(claim, shape, way=way, variant=chosen, interpret=settings.interpret)
+
+
+def spots(claim: KernelContract, ready: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Tiles whose K is cut in different places, at the size that is timed, against NumPy's golden model."""
+    tally, split = Tally(), claim.split_k
+    assert split is not None
+    n, k = settings.large
+    if settings.interpret and ".s32." not in str(claim.accumulator):
+        return tally.to_json()
+    for way, run in ready.items():
+        try:
+            if isinstance(run, Exception):
+                raise run
+            got = np.asarray(run.calls(1)[0]())
+            for tile in some_tiles(n, k, split, 3):
+                own = slice(tile * split.rows, (tile + 1) * split.rows)
+                want = one_tile(claim, run.tile, Tiles(split, n, (tile,)))
+                tally.add(f"{short(way)}, tile {tile} of N={n}, K={k}", got[: len(want), own], want)
+        except Exception as error:
+            tally.failures[short(way)] = f"{type(error).__name__}: {error}"[:300]
+    return tally.to_json()
+
+
+def one_tile(claim: KernelContract, tile: dict[str, Any], split: Tiles) -> Any:
+    """NumPy's golden model on the rows of one tile, cut as its place among all of them says."""
+    return resolve(claim.golden)(**first_rows(tile, 8), **claim.keywords, split=split)
 
 
 def tried(work: Callable[[], Any]) -> Any:

@@ -1,0 +1,176 @@
+"""Contracts of kernels: complete, resolvable, with operands that their golden functions take, and kept."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from rotation import rotate
+
+from formats.products import scaled_product, scaled_products
+from kernels_ref.contracts import (
+    FAMILIES,
+    Operation,
+    Shape,
+    contract,
+    contracts,
+    operands,
+    resolve,
+)
+from kernels_ref.contracts.products import DENSE, ON_XLA, STREAMED
+from reference.products.arguments import Size, expected
+
+NAMES = contracts()
+PRODUCTS = contracts(Operation.SCALED_PRODUCT)
+HAS_MOSAIC = jax.__version_info__ >= (0, 11, 2)
+SMALL = Shape(m=4, n=128, k=256)
+
+
+def call(name, dotted, drawn):
+    """The kernel on drawn operands, in the interpreter where it has one."""
+    function = resolve(dotted)
+    options = {"interpret": True} if "interpret" in inspect.signature(function).parameters else {}
+    if dotted == STREAMED:  # the interpreter has no signals between thread blocks
+        options["variant"] = resolve("kernels_ref.hopper.Variant")(join="planes")
+    return function(**drawn, **contract(name).keywords, **options)
+
+
+def words(x):
+    array = np.asarray(x)
+    return array.view(f"u{array.dtype.itemsize}")
+
+
+def test_every_product_has_one_contract():
+    assert scaled_products() == PRODUCTS
+    assert len(set(NAMES)) == len(NAMES)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_operands_are_those_that_the_record_asks_for(name):
+    claim, shape = contract(name), Shape(m=4, n=256, k=512)
+    of = Size(shape.m, shape.n, shape.k, shape.k, None)
+    due = expected(scaled_product(name), of)
+    named = {each.name: shape.of(each.shape) for each in claim.operands}
+    assert named.pop("a") == (4, 512)
+    assert named.pop("w") == (256, 512)
+    assert {key: size for key, size in named.items() if key != "zero_point"} == {
+        key: size for key, size in due.items() if key != "zero_point"
+    }
+    assert ("zero_point" in named) == ("zero_point" in due)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden_names_resolve(name):
+    assert callable(resolve(contract(name).golden))
+
+
+@pytest.mark.skipif(not HAS_MOSAIC, reason="Mosaic GPU kernels need jax >= 0.11.2")
+@pytest.mark.parametrize("dotted", sorted({dotted for name in NAMES for dotted in contract(name).kernels}))
+def test_kernel_names_resolve(dotted):
+    assert callable(resolve(dotted))
+
+
+@pytest.mark.parametrize("name", rotate(PRODUCTS, 5))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_golden_function_takes_every_family(name, family):
+    claim = contract(name)
+    drawn = operands(claim, SMALL, family=family, seed=1)
+    result = resolve(claim.golden)(**drawn, **claim.keywords, split=claim.split_k)
+    assert result.shape == (SMALL.m, SMALL.n)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_exact_operands_give_the_same_however_k_is_cut(name):
+    claim = contract(name)
+    drawn = operands(claim, SMALL, family="exact", seed=2)
+    whole, cut = (resolve(claim.golden)(**drawn, **claim.keywords, split=split) for split in (None, claim.split_k))
+    assert np.array_equal(whole, cut)
+    assert len(np.unique(whole)) > 4
+
+
+@pytest.mark.parametrize("name", rotate([name for name in PRODUCTS if ".s32." not in contract(name).accumulator], 4))
+def test_scales_show_how_k_is_cut(name):
+    claim = contract(name)
+    drawn = operands(claim, Shape(m=4, n=256, k=2048), family="scales", seed=3)
+    unrounded = replace(scaled_product(name), out="float32")
+    whole, cut = (resolve(claim.golden)(**drawn, product=unrounded, split=split) for split in (None, claim.split_k))
+    assert (whole != cut).any()
+
+
+def test_operands_repeat_and_families_differ():
+    claim = contract("w4a16_g128")
+    once, again = (operands(claim, family="random", seed=5) for _ in range(2))
+    assert all(np.array_equal(once[key], again[key]) for key in once)
+    drawn = [operands(claim, family=family, seed=5)["a"].tobytes() for family in FAMILIES]
+    assert len(set(drawn)) >= len(FAMILIES) - 1  # scales differ in their scales, not in their codes
+    assert not np.array_equal(operands(claim, family="random", seed=6)["w"], once["w"])
+
+
+def test_cancelling_operands_cancel():
+    drawn = operands(contract("w8a8_int8"), Shape(m=4, n=128, k=256), family="cancelling", seed=0)
+    a = drawn["a"].view(np.int8).astype(int)
+    w = drawn["w"].view(np.int8).astype(int)
+    pairs = a[:, 0::2] + a[:, 1::2]
+    assert (pairs == 0).mean() > 0.8
+    assert np.array_equal(w[:, 0::2], w[:, 1::2])
+
+
+@pytest.mark.skipif(not HAS_MOSAIC, reason="Mosaic GPU kernels need jax >= 0.11.2")
+@pytest.mark.parametrize("name", rotate([name for name in PRODUCTS if DENSE in contract(name).kernels], 6))
+def test_dense_kernels_keep_their_contract(name):
+    keeps(name, DENSE)
+
+
+@pytest.mark.skipif(not HAS_MOSAIC, reason="Mosaic GPU kernels need jax >= 0.11.2")
+@pytest.mark.parametrize("name", rotate(PRODUCTS, 13))
+def test_streaming_kernels_keep_their_contract(name):
+    keeps(name, STREAMED)
+
+
+@pytest.mark.parametrize("name", rotate(PRODUCTS, 25))
+def test_golden_models_on_xla_keep_their_contract(name):
+    keeps(name, ON_XLA)
+
+
+def keeps(name, dotted):
+    claim = contract(name)
+    drawn = operands(claim, family="exact", seed=4)
+    want = resolve(claim.golden)(**drawn, **claim.keywords)
+    assert np.array_equal(words(call(name, dotted, drawn)), want)
+    drawn["w"] = drawn["w"].copy()
+    drawn["w"][3, 5] ^= 1
+    drawn["a"] = drawn["a"].copy()
+    drawn["a"][:, 5] = drawn["a"][:, 5].max()
+    assert not np.array_equal(words(call(name, dotted, drawn)), want)
+
+
+@pytest.mark.skipif(not HAS_MOSAIC, reason="Mosaic GPU kernels need jax >= 0.11.2")
+@pytest.mark.parametrize("name", rotate([name for name in NAMES if name not in PRODUCTS], 8))
+@pytest.mark.parametrize("family", ["random", "zeros"])
+def test_element_and_block_kernels_keep_their_contract(name, family):
+    claim = contract(name)
+    drawn = operands(claim, family=family, seed=7)
+    want = jax.tree.leaves(resolve(claim.golden)(**drawn, **claim.keywords))
+    for dotted in claim.kernels:
+        got = jax.tree.leaves(call(name, dotted, drawn))
+        for x, y in zip(got, want, strict=True):
+            assert np.asarray(x).shape == np.asarray(y).shape, dotted
+            assert np.array_equal(words(x), words(y)), dotted
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        (lambda: contract("w4a16"), "unknown contract 'w4a16'; known: w4a16_g128"),
+        (lambda: operands(contract("w4a16_g128"), family="odd", seed=0), "family is 'odd'; known: random, scales"),
+        (lambda: operands(contract("w4a16_g128"), Shape(m=1, n=128, k=100), family="random", seed=0), "k = 100 is no"),
+        (lambda: operands(contract("w8a8_int8"), Shape(m=1, n=2, k=3), family="cancelling", seed=0), "K = 3"),
+        (lambda: Shape(m=1, k=2).of(("q",)), "size 'q' is not of the form"),
+    ],
+)
+def test_bad_input_is_named(work, message):
+    with pytest.raises((KeyError, ValueError), match=message):
+        work()
