@@ -1,11 +1,13 @@
 """EfficientNet-Lite0 in integers on all sixteen pictures: against the float network, and executor against executor."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 from rotation import rotate
 
+from analysis.networks import efficientnet_comparison
 from analysis.networks.efficientnet_comparison import compare_efficientnet, integer_efficientnet
 from analysis.networks.pictures import EVALUATED, pictures
 from kernels_ref.integer.network import compile_network
@@ -13,6 +15,16 @@ from reference.integer.run import quantise_input, run
 
 pytestmark = pytest.mark.exhaustive
 NAMES = [picture.name for picture in EVALUATED]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def float_network_compiled_once():
+    """Both comparisons are with one float network."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            efficientnet_comparison, "efficientnet_lite0", functools.cache(efficientnet_comparison.efficientnet_lite0)
+        )
+        yield
 
 
 @pytest.fixture(scope="module")
