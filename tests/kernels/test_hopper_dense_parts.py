@@ -1,4 +1,4 @@
-"""Parts of the dense kernels without a kernel: packed weights, and the requantiser of the epilogue."""
+"""Parts of the dense kernels without a kernel: layouts and tiles, packed weights, the requantiser of the epilogue."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 import formats
 from formats.products import scaled_product
 from kernels_ref.hopper import dense_epilogue
+from kernels_ref.hopper.dense import default_variant
 from kernels_ref.hopper.dense_epilogue import high_word, moves, rescaled
+from kernels_ref.hopper.dense_variant import DenseVariant, Walk
 from kernels_ref.hopper.dense_weights import block_index, blocks, pack_dense
 from reference.integer.requantise import requantise
 
+OLD = jax.__version_info__ < (0, 11, 2)
 rescale = jax.jit(lambda x, multiplier, shift: rescaled(x, multiplier, moves(shift)))
 
 
@@ -126,3 +129,59 @@ class TestPackedWeights:
             pack_dense(np.zeros((2, 2), np.uint8), product="w8a8_int8")
         with pytest.raises(TypeError, match="call pack_dense outside of jit"):
             jax.jit(lambda w: pack_dense(w, product="ternary_int8"))(np.zeros((2, 2), np.uint8))
+
+
+class TestWalk:
+    """Every tile once, by one cluster, whatever the sizes."""
+
+    @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (8192, 8192), (700, 28672), (4100, 300)])
+    @pytest.mark.parametrize("variant", [DenseVariant(), DenseVariant(cluster=4, blocks=128, band=3, columns=64)])
+    @pytest.mark.skipif(OLD, reason="this jax has no Mosaic GPU kernels as these need them")
+    def test_every_tile_is_computed_once(self, rows, columns, variant):
+        walk = Walk.over(rows, columns, 128, variant)
+        clusters = np.arange(walk.clusters)
+        most = -(-walk.tiles // walk.clusters)
+        index, cluster, place = np.meshgrid(np.arange(most), clusters, np.arange(variant.cluster), indexing="ij")
+        wanted = index < np.asarray(walk.count(clusters))[cluster]
+        origin = jax.jit(jax.vmap(walk.origin))(*(x[wanted].astype(np.int32) for x in (cluster, place, index)))
+        found = {(int(row), int(column)) for row, column in zip(*map(np.asarray, origin), strict=True)}
+        assert len(found) == wanted.sum() == walk.tiles * variant.cluster
+        covered = {(row, column) for row, column in found if row < rows and column < columns}
+        assert len(covered) == -(-rows // variant.rows) * -(-columns // variant.columns)
+        assert max(row for row, _ in found) < walk.filled_rows
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("rows", 96, r"rows=96 must be a multiple of 128 in \[128, 256\]"),
+        ("columns", 512, r"columns=512 must be a multiple of 64 in \[64, 256\]"),
+        ("depth", 32, r"depth=32 must be a multiple of 64 in \[64, 256\]"),
+        ("blocks", 131, "blocks=131 must be a multiple of 2"),
+        ("cluster", 3, r"cluster=3 must be one of \[1, 2, 4\]"),
+        ("warpgroups", 3, r"warpgroups=3 must be one of \[1, 2\]"),
+        ("stages", 1, "stages=1 must be one of"),
+        ("band", 0, "band=0 must be at least 1"),
+        ("rows", 256, "256 x 256 results need 256 registers a thread of 128"),
+    ],
+)
+def test_layouts_that_there_are_not(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        DenseVariant(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "m", "n", "wanted"),
+    [
+        ("w8a8_int8", 8192, 8192, DenseVariant()),
+        ("w8a8_int8", 16, 28672, DenseVariant(rows=64, columns=128, stages=6, warpgroups=1, cluster=1)),
+        ("w8a8_fp8_token", 256, 4096, DenseVariant(columns=128, stages=6)),
+        ("w4a8_qqq_channel", 256, 28672, DenseVariant()),
+        ("w4a8_qqq_channel", 128, 28672, DenseVariant(columns=128, stages=6)),
+        ("w4a8_qqq_channel", 1, 28672, DenseVariant(columns=64, stages=8)),
+        ("w8a8_fp8_block128", 8192, 8192, DenseVariant(columns=128)),
+        ("w8a8_fp8_block128", 1, 1, DenseVariant(rows=64, columns=128, warpgroups=1, cluster=1)),
+    ],
+)
+def test_default_layouts_fit_the_sizes(name, m, n, wanted):
+    assert default_variant(name, m, n) == wanted
