@@ -17,7 +17,6 @@ from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.planes import pack_planes
 from kernels_ref.hopper.work import Work
-from kernels_ref.pallas import pallas
 from reference.codec import decode
 from reference.products.arguments import Size, check_given, groups_of
 from reference.products.terms import check_dtype, checked, refuse_missing_weights
@@ -80,7 +79,6 @@ def pack_weights(
     >>> packed.words.shape
     (1, 32, 128)
     """
-    pallas()
     record = scaled_product(product)
     given: dict[str, Any] = {
         "group_scale": group_scale,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from jax import Array
@@ -20,9 +21,12 @@ from kernels_ref.hopper.packed import PackedWeights, pack_weights
 from kernels_ref.hopper.streaming import DTYPES, Body, kernel
 from kernels_ref.hopper.variant import Variant
 from kernels_ref.hopper.work import Work
+from kernels_ref.pallas import pallas
 from reference.array.codec import code_dtype
 from reference.array.requantise import requantisation, requantise
 from reference.products.terms import check_dtype
+
+_JAX: Any = importlib.import_module("jax")
 
 
 def scaled_matmul(
@@ -92,6 +96,7 @@ def streamed(
     Raises ``ImportError`` where Mosaic GPU is missing, ``TypeError`` for dtypes and for arguments that are missing or
     without meaning, ``ValueError`` for shapes.
     """
+    pallas()
     record, work = packed.product, packed.work
     x = _operand(a if isinstance(a, Array) else as_jax(a), record, work)
     m = x.shape[0]
@@ -111,9 +116,23 @@ def streamed(
     if m == 0:
         return jnp.zeros((0, work.n), code_dtype(value_format(record.out), jnp))
     chosen = variant or Variant()
+    if chosen.join != "planes" and not interpret:
+        _check_blocks(work)
     tokens, passes = chosen.passes(record, m)
     body = Body(product=record, work=work, variant=chosen, tokens=tokens, interpret=interpret)
     return _call(body, passes, packed, x, columns, given)
+
+
+def _check_blocks(work: Work) -> None:
+    """Thread blocks that wait for each other must all run at once."""
+    devices: list[Any] = _JAX.devices()
+    for device in devices:
+        count = getattr(device, "core_count", work.blocks)
+        if device.platform == "gpu" and count < work.blocks:
+            raise ValueError(
+                f"split.blocks={work.split.blocks} makes {work.blocks} thread blocks wait for each other; {device} runs"
+                f" {count} at once: choose another split, or Variant(join='planes')"
+            )
 
 
 def _operand(a: Array, record: ScaledProduct, work: Work) -> Array:

@@ -150,5 +150,6 @@ class TestRefusals:
 
 @pytest.mark.skipif(is_available(), reason="this jax has Mosaic GPU kernels")
 def test_an_old_jax_is_told_what_is_needed():
+    packed = pack_weights(np.zeros((128, 256), np.uint8), product="ternary_bf16", tensor_scale=np.float32(1))
     with pytest.raises(ImportError, match=r"need jax >= 0\.11\.2"):
-        pack_weights(np.zeros((128, 256), np.uint8), product="ternary_bf16", tensor_scale=np.float32(1))
+        streamed(packed, np.zeros((1, 256), np.uint16), interpret=True)
