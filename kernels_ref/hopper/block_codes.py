@@ -30,9 +30,9 @@ def codes(bits: Array, numbers: Numbers, factor: Factor, made: BlockRequest) -> 
     def spread(of_block: Array) -> Array:
         return across(of_block, bits.shape)
 
-    found = _finite(bits & spread(jnp.where(absent, 0, -1)), numbers, factor, made) & (1 << spec.bits) - 1
+    found = _finite(bits & spread(absent.astype(jnp.int32) - 1), numbers, factor, made) & (1 << spec.bits) - 1
     of_nan = nan_code(element)
-    return found | spread(jnp.where(absent, of_nan, 0)) if of_nan else found
+    return found | spread(absent.astype(jnp.int32) * of_nan) if of_nan else found
 
 
 def across(of_block: Array, shape: tuple[int, ...]) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import described_gpu
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,7 @@ from rotation import rotate
 import reference
 from formats.block_formats.named import blocks
 from formats.block_formats.rules import block_rules
-from kernels_ref.hopper import block, block_numbers, block_quotient
+from kernels_ref.hopper import block, block_codes, block_numbers, block_quotient, element_nearest
 from reference.array.block_request import block_request
 
 OLD = jax.__version_info__ < (0, 11, 2)
@@ -138,6 +140,85 @@ def test_a_second_number_that_is_known_before():
         block.quantize_packed(x, "mxfp4", rule="floor", second=1.0, interpret=True)
     with pytest.raises(ValueError, match=r"second has shape \(2,\); it is one number for the whole tensor"):
         block.quantize_packed(x, "nvfp4", rule="torchao_nvfp4", second=np.ones(2, np.float32), interpret=True)
+
+
+def wholes_of(name, rule, second=None):
+    return np.asarray(block_numbers.evaluate_whole(block_request(name, rule), second))
+
+
+@pytest.fixture
+def on_numpy(monkeypatch):
+    """The body of the kernel as a NumPy program: numbers keep what a CPU's XLA takes for 0, as they do on a GPU."""
+
+    def across(of_block, shape, _):
+        return np.broadcast_to(of_block[:, None], shape)
+
+    primitives = SimpleNamespace(broadcast_in_dim=across, optimization_barrier=lambda x: x)
+    for module in (block_codes, block_numbers, block_quotient):
+        monkeypatch.setattr(module, "jnp", np)
+    for module in (block_codes, block_numbers):
+        monkeypatch.setattr(module, "lax", primitives)
+    for name, dtype in (("bits_of", np.int32), ("number_of", np.float32)):
+        monkeypatch.setattr(block_numbers, name, lambda x, dtype=dtype: np.asarray(x).view(dtype))
+
+    def quantized(x, name, rule, whole=None):
+        made = block_request(name, rule)
+        bits = element_nearest.patterns(x.reshape(-1, made.spec.size), np)
+        largest = (bits & element_nearest.MAGNITUDE).max(1)
+        known = wholes[name, rule] if whole is None else whole
+        known = [np.float32(value) for value in known[: len(block_numbers.whole_tensor(made))]]
+        with np.errstate(all="ignore"):
+            found = block_numbers.Numbers(largest, made, known)
+            codes = block_codes.codes(bits, found, block.supported(made), made)
+        return codes.astype(np.uint8).reshape(x.shape), found.stored.reshape(*x.shape[:-1], -1)
+
+    wholes = {pair: wholes_of(*pair) for pair in TINY}
+    return quantized
+
+
+#: rules without a full quotient, which is JAX's
+TINY = [
+    ("mxfp4", "floor"),
+    ("mxfp4", "rceil"),
+    ("mxfp8_e4m3", "ceil"),
+    ("mxfp8_e5m2", "floor"),
+    ("mxint8", "even"),
+    ("int4_g128", "absmax"),
+    ("int4_g128", "absmax_half_step"),
+    ("int8_g32", "absmax"),
+    ("nvfp4_untied", "absmax"),
+    ("deepseek_1x128", "deepgemm"),
+]
+
+
+@pytest.mark.parametrize(("name", "rule"), TINY)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_all_magnitudes_on_numpy(on_numpy, name, rule, dtype):
+    """All bfloat16 numbers but NaN and infinity, each beside its neighbours, and blocks of subnormal numbers."""
+    patterns = np.arange(0x7F80, dtype=np.uint16)
+    x = np.concatenate([patterns, patterns | 0x8000, patterns[:0x100], patterns[:0x100]])
+    x = np.resize(x, (-(-x.size // 512), 512)).view(ml_dtypes.bfloat16)
+    if dtype == "float32":  # with bits below those of bfloat16
+        wide = x.view(np.uint16).astype(np.uint32) << 16
+        x = (wide | np.random.default_rng(0).integers(0, 1 << 16, x.shape, dtype=np.uint32)).view(np.float32)
+    want = reference.quantize_blocks(x, name, rule=rule)
+    codes, scales = on_numpy(x, name, rule)
+    np.testing.assert_array_equal(scales, want.scales)
+    np.testing.assert_array_equal(codes, want.codes)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+@pytest.mark.parametrize("exponent", [-20, 0, 60])
+def test_magnitudes_under_a_second_number_on_numpy(on_numpy, dtype, exponent):
+    """All bfloat16 numbers up to a largest one, subnormal numbers too."""
+    patterns = np.arange((127 + exponent) << 7, dtype=np.uint16)
+    x = np.resize(np.concatenate([patterns, patterns | 0x8000]), (len(patterns) // 8, 16)).view(ml_dtypes.bfloat16)
+    x = (x.astype(np.float32) * np.float32(1.375 if dtype == "float32" else 1)).astype(dtype)
+    want = reference.quantize_blocks(x, "nvfp4", rule="torchao_nvfp4")
+    whole = wholes_of("nvfp4", "torchao_nvfp4", want.second)
+    codes, scales = on_numpy(x, "nvfp4", "torchao_nvfp4", whole)
+    np.testing.assert_array_equal(scales, want.scales)
+    np.testing.assert_array_equal(codes, want.codes)
 
 
 class TestQuotients:
