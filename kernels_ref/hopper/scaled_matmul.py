@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import Any
 
 from jax import Array
@@ -87,7 +88,8 @@ def streamed(
         a: codes (M, K) of the product's ``a``, or an array of that dtype.
         a_scale, token_scale: float32, (M, K / group) and (M,), where the product has them.
         variant: how the kernel is laid out; results do not depend on it.
-        interpret: run on any backend by Pallas' GPU interpreter, slowly; else a Hopper GPU (H100).
+        interpret: run on any backend by Pallas' GPU interpreter, slowly; else a Hopper GPU (H100). It has no signals:
+            where tiles have parts, XLA adds them.
 
     Returns unsigned codes (M, N) of ``product.out``; works under jit. Floating-point sums are the GPU's: the
     interpreter adds in float32, so only sums that are exact in every order are the same there. Products with scales
@@ -116,6 +118,8 @@ def streamed(
     if m == 0:
         return jnp.zeros((0, work.n), code_dtype(value_format(record.out), jnp))
     chosen = variant or Variant()
+    if interpret and work.planes > 1:
+        chosen = replace(chosen, join="planes")
     if chosen.join != "planes" and not interpret:
         _check_blocks(work)
     tokens, passes = chosen.passes(record, m)

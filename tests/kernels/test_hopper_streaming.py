@@ -66,7 +66,7 @@ def check(name, shape, split, **options):
 def test_products_with_parts_and_ragged_edges(name):
     split = StreamK(rows=128, depth=256, blocks=4)
     assert any(len(cuts) > 2 for cuts in split.cuts(200, 640))
-    check(name, (5, 200, 640), split, variant=Variant(join="planes"))
+    check(name, (5, 200, 640), split)
 
 
 @needs_pallas
