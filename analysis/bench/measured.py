@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -61,12 +62,27 @@ def prepared_kernel(name: str, shape: Shape, *, way: str, variant: Any = None, i
 
     def measure() -> dict[str, Any]:
         timing = timed(prepared.calls(2 if interpret else buffers(size)), least=2 if interpret else 21)
-        row = {"what": name, "way": way, **_sizes(shape), "variant": repr(variant) if variant else "default"}
+        row = {"what": name, "way": way, **_sizes(shape), "variant": layout(variant)}
         row["operand"] = claim.operands[0].format
         row |= {"bytes": size, "operations": operations(claim, shape), "bfloat16_bytes": bfloat16_bytes(shape)}
         return row | timing.to_json()
 
     return measure
+
+
+def layout(variant: Any) -> str:
+    """The fields of a layout that are not as by default.
+
+    >>> from kernels_ref.hopper.dense_variant import DenseVariant
+    >>> layout(DenseVariant(stages=3, cluster=1)), layout(None)
+    ('stages=3, cluster=1', 'default')
+    """
+    if variant is None:
+        return "default"
+    usual = type(variant)()
+    fields = [field.name for field in dataclasses.fields(variant)]
+    changed = [name for name in fields if getattr(variant, name) != getattr(usual, name)]
+    return ", ".join(f"{name}={getattr(variant, name)!r}" for name in changed) or "default"
 
 
 def _sizes(shape: Shape) -> dict[str, int]:

@@ -20,7 +20,7 @@ _CONFIGURATIONS = [
 ]
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["m"])
 def _body(x, w, scale, y, m, n, k, columns: tl.constexpr, half: tl.constexpr, rows: tl.constexpr):
     """``rows`` weight rows times all ``columns`` (M, padded); ``half``: bytes of a group."""
     row = tl.program_id(0) * rows + tl.arange(0, rows)

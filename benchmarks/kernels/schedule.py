@@ -33,11 +33,6 @@ def planes(only: list[str] | None = None) -> list[str]:
     return [name for name in names if (not only or name in only) and len(contract(name).kernels) > 1]
 
 
-def without_dense(items: list[str]) -> list[str]:
-    """Where the dense kernel hangs, the others go on."""
-    return [item for item in items if not item.startswith("dense:")]
-
-
 def verifications(only: list[str] | None = None) -> list[str]:
     """Items; products and planes take turns, so that both have begun when the time is over."""
     left, right = [f"verify:{name}" for name in products(only)], [f"elements:{name}" for name in planes(only)]
@@ -71,9 +66,10 @@ def timings(only: list[str] | None = None) -> list[str]:
 
 
 def peers() -> list[str]:
-    """Products of other libraries."""
-    labels = {"large": PEERS, "small": (PEERS[0], PEERS[3]), "cube": PEERS[:3]}
-    return [f"peer:{name}:{label}" for label, names in labels.items() for name in names]
+    """Products of other libraries; the control in Triton, which has to be tuned, comes last."""
+    *blas, triton = PEERS
+    found = [f"peer:{blas[0]}:large", f"peer:{blas[0]}:small", *(f"peer:{name}:large" for name in blas[1:])]
+    return [*found, *(f"peer:{name}:cube" for name in blas), f"peer:{triton}:large", f"peer:{triton}:small"]
 
 
 def shared_out(items: list[str], count: int) -> list[list[str]]:

@@ -104,7 +104,7 @@ def _group(row: dict[str, Any]) -> tuple[Any, ...]:
 def _title(group: tuple[Any, ...]) -> str:
     what, way, n, k, variant = group
     size = f" {n}x{k}" if n > 1 else ""
-    layout = "" if variant in ("default", "None") else f" {variant.partition('(')[2].rstrip(')').replace(' ', '')}"
+    layout = "" if variant == "default" else f" {variant.replace(' ', '')}"
     return f"{what} {way.removeprefix('kernels_ref.')}{size}{layout}"
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 BENCHMARKS = Path(__file__).parents[1]
 
@@ -30,7 +30,6 @@ class Worker:
     process: subprocess.Popen[bytes] | None = None
     quiet_since: float = 0
     hung: list[str] = field(default_factory=list)
-    log: IO[bytes] | None = None
     cut_off: bool = False  #: the time was over before the items were
 
     @property
@@ -44,11 +43,11 @@ class Worker:
         command += ["--go", str(self.go)] if self.go else []
         paths = [str(BENCHMARKS.parent), str(BENCHMARKS), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1"}
-        self.log = (self.folder / f"{self.name}.log").open("ab")
-        self.process = subprocess.Popen(
-            [*command, "--items", *self.left()],
-            env=environment, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        with (self.folder / f"{self.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--items", *self.left()],
+                env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
         self.quiet_since = time.monotonic()
 
     def left(self) -> list[str]:

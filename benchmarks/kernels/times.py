@@ -118,5 +118,5 @@ def _guarded(name: str, shape: Shape, way: str, variant: Any, settings: Settings
 
 def _failed(name: str, shape: Shape, variant: Any, error: Exception) -> Run:
     text = f"{type(error).__name__}: {error}"[:500]
-    row = {"what": name, "m": shape.m, "n": shape.n, "k": shape.k, "variant": repr(variant), "not_run": text}
+    row = {"what": name, "m": shape.m, "n": shape.n, "k": shape.k, "variant": measured.layout(variant), "not_run": text}
     return lambda: row

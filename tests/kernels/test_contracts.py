@@ -91,7 +91,12 @@ def test_exact_operands_give_the_same_however_k_is_cut(name):
     assert len(np.unique(whole)) > 4
 
 
-@pytest.mark.parametrize("name", rotate([name for name in PRODUCTS if ".s32." not in contract(name).accumulator], 4))
+#: integers are exact, and so are sums of a few E4M3 chains without scales: those have 13 bits
+EXACT = ("fp6_e3m2_e4m3", "fp6_e2m3_e4m3")
+SPLIT_SHOWS = [name for name in PRODUCTS if ".s32." not in contract(name).accumulator and name not in EXACT]
+
+
+@pytest.mark.parametrize("name", rotate(SPLIT_SHOWS, 4))
 def test_scales_show_how_k_is_cut(name):
     claim = contract(name)
     drawn = operands(claim, Shape(m=4, n=256, k=2048), family="scales", seed=3)

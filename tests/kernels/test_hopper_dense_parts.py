@@ -13,6 +13,7 @@ from formats.products import scaled_product
 from kernels_ref.hopper import dense_epilogue
 from kernels_ref.hopper.dense import default_variant
 from kernels_ref.hopper.dense_epilogue import high_word, moves, rescaled
+from kernels_ref.hopper.dense_plan import Plan
 from kernels_ref.hopper.dense_variant import DenseVariant, Walk
 from kernels_ref.hopper.dense_weights import block_index, blocks, pack_dense
 from reference.integer.requantise import requantise
@@ -185,3 +186,12 @@ def test_layouts_that_there_are_not(field, value, message):
 )
 def test_default_layouts_fit_the_sizes(name, m, n, wanted):
     assert default_variant(name, m, n) == wanted
+
+
+def test_sums_that_int32_might_not_hold_are_refused():
+    """Weights of 4 bits are expanded to 16 times what they are; requantised ones are not."""
+    sizes = {"m": 8, "n": 64, "variant": DenseVariant()}
+    Plan(product=scaled_product("w4a8_qqq_channel"), k=(1 << 17) - 128, **sizes)
+    Plan(product=scaled_product("w4a8_qqq_g128"), k=1 << 17, **sizes)
+    with pytest.raises(ValueError, match="K=131072 must be below 131072"):
+        Plan(product=scaled_product("w4a8_qqq_channel"), k=1 << 17, **sizes)
