@@ -55,8 +55,9 @@ def dense_matmul(
     and where M is no multiple of 8 or N none of 64, the results without what is beyond them.
 
     Raises ``ImportError`` where Mosaic GPU is missing (it needs jax 0.11.2, so Python 3.12); ``ValueError`` for a
-    product without a dense kernel, for shapes, and for a variant that the product does not allow; ``TypeError`` for
-    dtypes and for arguments that are missing or without meaning. The values of arguments are not looked at.
+    product without a dense kernel, for shapes, for a variant that the product does not allow, and for K so long that
+    expanded weights might overflow; ``TypeError`` for dtypes and for arguments that are missing or without meaning.
+    Only weights that are packed have their values looked at.
 
     >>> a, w, scale = (jnp.full(shape, 2, jnp.uint8) for shape in ((1, 32), (8, 32), (8,)))
     >>> y = dense_matmul(a, w, product="w8a8_int8", token_scale=scale[:1], weight_scale=scale,

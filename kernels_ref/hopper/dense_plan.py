@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from formats import FLOAT32, get
 from formats.products import Factor, ScaledProduct, Weight
+from kernels_ref.hopper.decoder import decoder
 from kernels_ref.hopper.dense_variant import DenseVariant, Walk
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 
@@ -19,6 +20,8 @@ _RESULTS: dict[str, Any] = {
     "float16": jnp.float16,
     FLOAT32.name: jnp.float32,
 }
+#: products of two int8 whose sum int32 may not hold
+_MOST = 1 << 17
 #: the requantiser that `dense_epilogue` computes
 REQUANTISER = "hawq_v3_tvm"
 
@@ -78,6 +81,8 @@ class Plan:
                 f"{product.name} needs rows={ROWS * variant.warpgroups} and depth={CHUNK}; not rows={variant.rows} and"
                 f" depth={variant.depth}"
             )
+        if self.is_expanded and decoder(product).exponent and self.k >= _MOST:
+            raise ValueError(f"K={self.k} must be below {_MOST}: expanded weights carry a power of two beyond int32")
 
     @property
     def is_expanded(self) -> bool:
