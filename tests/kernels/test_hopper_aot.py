@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -100,6 +102,18 @@ def test_the_environment_is_as_before(monkeypatch):
     aot.compile_for("h100", doubling(), X)
     changed = {name for name in before.keys() | os.environ.keys() if before.get(name) != os.environ.get(name)}
     assert changed <= {"MOSAIC_GPU_CUDA_ROOT"}  # which Mosaic sets when it is imported
+
+
+@needs_compiler
+def test_without_a_word_on_platforms_the_plugin_is_started_all_the_same():
+    """Then jax gives it up on a machine without cuDNN."""
+    program = (
+        "import jax; jax.devices(); from kernels_ref.hopper.aot import compile_for;"
+        "print(len(compile_for('h100', lambda x: x + 1, jax.ShapeDtypeStruct((9,), 'float32')).kernels))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "1\n", done.stderr
 
 
 @needs_compiler
