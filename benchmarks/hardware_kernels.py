@@ -68,6 +68,9 @@ def canary(settings: Settings, folder: Path) -> tuple[list[Worker], Settings]:
     if "mismatches" not in found.get("canary:streamed", {}).get("result", {}):
         settings = replace(settings, join="planes")
         say("the streaming kernel's parts are added by XLA in what follows")
+    if "mismatches" not in found.get("canary:dense", {}).get("result", {}):
+        settings = replace(settings, dense=False)
+        say("the dense kernels are left out of what follows")
     return workers, settings
 
 
@@ -92,8 +95,9 @@ def begun(options: argparse.Namespace, settings: Settings, folder: Path, end: fl
     shares = schedule.shared_out(schedule.verifications(options.only), options.verifiers)
     verifiers = [Worker(name=f"verify{i}", items=items, **common) for i, items in enumerate(shares)]
     common["threads"] = 6
+    timings = [item for item in schedule.timings(options.only) if settings.dense or not item.startswith("dense:")]
     timers = [
-        Worker(name="time", items=schedule.timings(options.only), go=folder / "go-time", **common),
+        Worker(name="time", items=timings, go=folder / "go-time", **common),
         Worker(name="peers", items=schedule.peers(), go=folder / "go-peers", **common),
     ]
     if settings.interpret:

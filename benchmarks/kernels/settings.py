@@ -16,6 +16,7 @@ class Settings:
     interpret: bool = False
     seed: int = 0
     join: str = "kernel"  #: how the streaming kernel adds the parts of a tile: see `kernels_ref.hopper.Variant`
+    dense: bool = True  #: whether the dense kernels are run
     weights: str = ""  #: an .npz of real weights and activations, see `kernels.real`
     m: int = 256  #: rows of activations verified, of which kernels take the first ones
     n: int = 2176  #: 17 tiles, so that runs of units end inside tiles

@@ -30,18 +30,20 @@ def prepared(name: str, settings: Settings) -> Callable[[], Any]:
     shape = Shape(m=settings.m, n=settings.n, k=settings.k)
     example = operands(claim, shape, family="exact", seed=settings.seed)
     before = before_rounding(claim)
-    twins = {way: twin(before, example, split) for way, split in splits(claim).items()}
+    twins = {way: twin(before, example, split) for way, split in splits(claim, settings).items()}
     batches = [m for m in settings.rows if m <= settings.m]
-    asked = [(claim, way, way, m) for way in splits(claim) for m in batches]
+    asked = [(claim, way, way, m) for way in splits(claim, settings) for m in batches]
     if before is not claim:
-        asked += [(before, f"{way} before rounding", way, min(16, batches[-1])) for way in splits(claim)]
+        asked += [(before, f"{way} before rounding", way, min(16, batches[-1])) for way in splits(claim, settings)]
 
     def made(which: KernelContract, way: str, m: int) -> Any:
         of, chosen = Shape(m=m, n=shape.n, k=shape.k), settings.variant(way)
         return kernel_calls.several(which, of, way=way, variant=chosen, interpret=settings.interpret)
 
     kernels = {(kind, m): tried(partial(made, which, way, m)) for which, kind, way, m in asked}
-    at_size = {way: tried(partial(timed_size, before, way, settings)) for way in splits(claim) if way == STREAMED}
+    at_size = {
+        way: tried(partial(timed_size, before, way, settings)) for way in splits(claim, settings) if way == STREAMED
+    }
     return lambda: verify(claim, shape, settings, twins, kernels) | {"timed_size": spots(before, at_size, settings)}
 
 
@@ -104,9 +106,10 @@ def narrowed(words: Any, fmt: str) -> Any:
         return as_codes(words.view(np.float32), fmt)
 
 
-def splits(claim: KernelContract) -> dict[str, StreamK | None]:
+def splits(claim: KernelContract, settings: Settings) -> dict[str, StreamK | None]:
     """How each kernel for the GPU cuts K."""
-    return {way: claim.split_k if way == STREAMED else None for way in claim.kernels if way in (STREAMED, DENSE)}
+    ways = (STREAMED, DENSE) if settings.dense else (STREAMED,)
+    return {way: claim.split_k if way == STREAMED else None for way in claim.kernels if way in ways}
 
 
 def twin(claim: KernelContract, example: dict[str, Any], split: StreamK | None) -> Callable[..., Any]:
@@ -129,7 +132,7 @@ def verify(
     with ThreadPoolExecutor(2) as pool:
         for family in families(claim, settings):
             drawn = operands(claim, shape, family=family, seed=settings.seed)
-            for way, split in splits(claim).items():
+            for way, split in splits(claim, settings).items():
                 judged = pool.submit(judge, claim, drawn, shape, split)
                 wide = np.asarray(twins[way](**drawn))
                 want = narrowed(wide, claim.out[0].format)
@@ -199,7 +202,7 @@ def real_products(claim: KernelContract, settings: Settings) -> dict[str, Any] |
         return "not run: the interpreter adds in another order"
     tally = Tally()
     drawn, shape = real_operands(claim, settings)
-    for way, split in splits(claim).items():
+    for way, split in splits(claim, settings).items():
         try:
             run = kernel_calls.several(
                 claim, shape, way=way, variant=settings.variant(way), interpret=settings.interpret
