@@ -18,6 +18,7 @@ from kernels_ref.hopper.block_of_weights import interpreted, pieces
 from kernels_ref.hopper.decoder import decoder
 from kernels_ref.hopper.dense_plan import Plan, is_dense, is_expanded
 from kernels_ref.hopper.fragments import CHUNK, ROWS
+from kernels_ref.hopper.packed import PackedWeights
 from kernels_ref.hopper.planes import LINE, lines, pack_planes
 from kernels_ref.pallas import pallas
 from reference.products.arguments import Size, expected, groups_of
@@ -32,7 +33,7 @@ class DenseWeights:
     """Packed weights: `planes.pack_planes` of units of 128 rows times 256 elements of K, and what N and K are."""
 
     words: Array
-    scales: Array | None  #: codes of the scales of groups, (K / group, N) with N filled up to a multiple of 8
+    scales: Array | None  #: codes of the scales of groups, (K / group, N), N filled up to 8 or more
     n: int
     k: int
 
@@ -51,8 +52,7 @@ def pack_dense(w: ArrayLike, *, product: str | ScaledProduct, group_scale: Array
     (2, 32, 128)
     """
     record = scaled_product(product)
-    if not (is_dense(record) and is_expanded(record)):
-        raise ValueError(f"{record.name} has no packed weights for the dense kernel")
+    _check_product(record)
     if isinstance(w, Tracer) or isinstance(group_scale, Tracer):
         raise TypeError("weights are packed on the host: call pack_dense outside of jit")
     codes = np.asarray(w)
@@ -69,6 +69,33 @@ def pack_dense(w: ArrayLike, *, product: str | ScaledProduct, group_scale: Array
     whole = np.pad(checked_codes, ((0, -n % UNIT.rows), (0, -k % UNIT.depth)))
     words = pack_planes(whole, decoder(record), UNIT.rows, UNIT.depth)
     return DenseWeights(as_jax(words), None if scales is None else as_jax(scales), n, k)
+
+
+def dense_weights(packed: PackedWeights) -> DenseWeights:
+    """What `pack_dense` makes, from what `pack_weights` made: the words are the same array, for long batches as well.
+
+    Raises ``ValueError`` for a product without packed weights for the dense kernel, and for another ``split`` than
+    units of 128 rows times 256 elements of K.
+
+    >>> from kernels_ref.hopper.packed import pack_weights
+    >>> packed = pack_weights(np.zeros((3, 8), np.uint8), product="ternary_int8", tensor_scale=np.float32(1))
+    >>> dense_weights(packed).words is packed.words
+    True
+    """
+    product, work = packed.product, packed.work
+    _check_product(product)
+    if (work.split.rows, work.split.depth) != (UNIT.rows, UNIT.depth):
+        raise ValueError(f"{work.split} has other units than the dense kernel: {UNIT.rows} rows, {UNIT.depth} of K")
+    scales = packed.scales
+    if scales is not None:  # of units: (tiles * steps, groups, rows)
+        by_unit = scales.reshape(work.tiles, work.steps, -1, UNIT.rows)
+        scales = by_unit.transpose(1, 2, 0, 3).reshape(-1, work.tiles * UNIT.rows)
+    return DenseWeights(packed.words, scales, work.n, work.k)
+
+
+def _check_product(product: ScaledProduct) -> None:
+    if not (is_dense(product) and is_expanded(product)):
+        raise ValueError(f"{product.name} has no packed weights for the dense kernel")
 
 
 def _check_scales(product: ScaledProduct, n: int, k: int, scales: NDArray[Any] | None) -> None:

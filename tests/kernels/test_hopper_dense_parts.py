@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import formats
-from formats.products import scaled_product
+from formats.products import StreamK, scaled_product
 from kernels_ref.hopper import dense_epilogue
 from kernels_ref.hopper.dense import default_variant
 from kernels_ref.hopper.dense_epilogue import high_word, moves, rescaled
 from kernels_ref.hopper.dense_plan import Plan
 from kernels_ref.hopper.dense_variant import DenseVariant, Walk
-from kernels_ref.hopper.dense_weights import block_index, blocks, pack_dense
+from kernels_ref.hopper.dense_weights import block_index, blocks, dense_weights, pack_dense
+from kernels_ref.hopper.packed import pack_weights
 from reference.integer.requantise import requantise
 
 OLD = jax.__version_info__ < (0, 11, 2)
@@ -105,6 +106,25 @@ class TestPackedWeights:
             there = codes[row : row + 64, 128 * step : 128 * (step + 1)]
             part[: there.shape[0], : there.shape[1]] = there
             np.testing.assert_array_equal(whole[block_index(row, step, 520)], words(part)[0])
+
+    def test_weights_for_streaming_are_shared(self):
+        rng = np.random.default_rng(0)
+        w, scale = rng.integers(0, 8, (150, 400)).astype(np.uint8), rng.uniform(1, 9, (150, 4)).astype(np.float16)
+        terms = {"product": "w4a8_qqq_g128", "group_scale": scale.view(np.uint16)}
+        packed, own = pack_weights(w, weight_scale=np.ones(150, np.float32), **terms), pack_dense(w, **terms)
+        shared = dense_weights(packed)
+        assert shared.words is packed.words
+        assert (shared.n, shared.k) == (150, 400)
+        np.testing.assert_array_equal(np.asarray(shared.words), np.asarray(own.words))
+        np.testing.assert_array_equal(np.asarray(shared.scales)[:4, :150], scale.view(np.uint16).T)
+        assert shared.scales.dtype == own.scales.dtype
+
+    def test_weights_of_other_units_are_not(self):
+        packed = pack_weights(
+            np.zeros((3, 8), np.uint8), product="ternary_int8", tensor_scale=1.0, split=StreamK(rows=64)
+        )
+        with pytest.raises(ValueError, match="has other units than the dense kernel: 128 rows, 256 of K"):
+            dense_weights(packed)
 
     def test_sizes_are_kept(self):
         packed = pack_dense(np.zeros((5, 7), np.uint8), product="w4a8_qqq_channel")
