@@ -124,7 +124,8 @@ def _check_weights(stated: dict[str, Any], record: ScaledProduct) -> None:
 
 def _starts(record: ScaledProduct, of: Size) -> Array | None:
     """Where parts of K begin, for each run of K and each column; None where nothing is cut, or no order is seen."""
-    if isinstance(record.rule.summation, IntegerSum):
+    rule = record.rule.summation
+    if isinstance(rule, IntegerSum) and rule.saturation is Saturation.WRAP:
         return None
     step = record.chain or (of.filled_k if of.split is None else of.split.depth)
     starts = of.starts(step)
