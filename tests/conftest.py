@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Generator
 
 import gpu_compiler
 import hypothesis
@@ -26,6 +28,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     today = "assay rotation: whole" if WHOLE else f"assay rotation: {INDEX} (ASSAY_ROTATION={INDEX} repeats it)"
     return [today, header(), gpu_compiler.header(gpu_compiler.installed())]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Modules and tests stay to the end: to look for garbage among them is a quarter of their collection."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
