@@ -79,7 +79,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="a folder for kernels.json and log.txt")
     parser.add_argument("--budget", type=float, default=420, help="seconds for everything")
     parser.add_argument("--weights", type=Path, help="real weights: python -m kernels.real --out FILE")
-    parser.add_argument("--verifiers", type=int, default=5, help="processes that verify at the same time")
+    parser.add_argument("--verifiers", type=int, default=6, help="processes that verify at the same time")
     parser.add_argument("--only", nargs="+", help="contracts; all by default")
     parser.add_argument("--settings", type=Settings.from_json, default=None, help="fields of Settings, JSON")
     parser.add_argument("--interpret", action="store_true", help="no GPU: Pallas' interpreter, tiny shapes")

@@ -21,7 +21,8 @@ class Settings:
     m: int = 256  #: rows of activations verified, of which kernels take the first ones
     n: int = 2176  #: 17 tiles, so that runs of units end inside tiles
     k: int = 2048
-    rows: tuple[int, ...] = (1, 8, 16, 64, 256)
+    batches: tuple[int, ...] = (1, 16, 64, 256)  #: rows of activations of the kernels that are verified
+    rows: tuple[int, ...] = (1, 8, 16, 64, 256)  #: and timed
     large: tuple[int, int] = (28672, 8192)  #: N, K of the timed products
     small: tuple[int, int] = (4096, 4096)
     cube: int = 8192
@@ -50,6 +51,7 @@ class Settings:
             "m": 16,
             "n": 256,
             "k": 512,
+            "batches": (1, 16),
             "rows": (1, 16),
             "large": (256, 512),
             "small": (128, 256),

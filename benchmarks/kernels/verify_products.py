@@ -31,7 +31,7 @@ def prepared(name: str, settings: Settings) -> Callable[[], Any]:
     example = operands(claim, shape, family="exact", seed=settings.seed)
     before = before_rounding(claim)
     twins = {way: twin(before, example, split) for way, split in splits(claim, settings).items()}
-    batches = [m for m in settings.rows if m <= settings.m]
+    batches = [m for m in settings.batches if m <= settings.m]
     asked = [(claim, way, way, m) for way in splits(claim, settings) for m in batches]
     if before is not claim:
         asked += [(before, f"{way} before rounding", way, min(16, batches[-1])) for way in splits(claim, settings)]

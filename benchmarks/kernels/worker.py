@@ -15,7 +15,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,25 @@ def main() -> int:
         for item in options.items:
             if time.monotonic() > options.until:
                 break
-            ready = ahead[item].result if item in ahead else partial(prepared, item, settings)
+            ready = (
+                partial(awaited, ahead[item], options.results) if item in ahead else partial(prepared, item, settings)
+            )
             for line in outcome(item, ready):
                 results.write(json.dumps(line) + "\n")
                 results.flush()
         pool.shutdown(wait=False, cancel_futures=True)
     return 0
+
+
+def awaited(future: Future[Run], results: Path) -> Run:
+    """What a thread prepares, however long that takes; the file's time says meanwhile that this process lives."""
+    while True:
+        try:
+            return future.result(timeout=2)
+        except TimeoutError:
+            if future.done():
+                raise
+            os.utime(results)
 
 
 def outcome(item: str, ready: Callable[[], Run]) -> Any:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from kernels import compare, schedule, summary, supervise, tiles, verify_products  # noqa: E402
+from kernels import worker as kernels_worker  # noqa: E402
 from kernels.settings import Settings  # noqa: E402
 
 SPLIT = StreamK(rows=128, depth=256, blocks=7)
@@ -50,6 +52,22 @@ def test_an_item_that_fails_does_not_stop_the_others(tmp_path):
     found = supervise.collected([one])
     assert found["canary:nothing"]["error"] == "KeyError: 'nothing'"
     assert found["odd:item"]["error"].startswith("ValueError: item 'odd:item': unknown kind; known: canary")
+
+
+def test_preparing_may_take_its_time_and_its_errors_are_the_items(tmp_path):
+    results = tmp_path / "results"
+    results.touch()
+    os.utime(results, (0, 0))
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(lambda: time.sleep(2.5) or (lambda: 7))
+        assert kernels_worker.awaited(slow, results)() == 7
+        assert results.stat().st_mtime > 1
+        with pytest.raises(TimeoutError, match="its own"):
+            kernels_worker.awaited(pool.submit(raises), results)
+
+
+def raises():
+    raise TimeoutError("its own")
 
 
 @pytest.mark.parametrize("ends", ["hangs", "dies"])
