@@ -72,10 +72,11 @@ def epilogue(product: ScaledProduct, sums: Any, factors: dict[Factor, Any]) -> A
         sums = sums.astype(jnp.float32)
     elif power:
         sums = sums * np.float32(2.0**-power)
-    for factor in product.epilogue:
+    for i, factor in enumerate(product.epilogue):
         number = factors[factor]
-        sums = lax.optimization_barrier(sums) * (number[:, None] if factor is Factor.TOKEN_SCALE else number[None, :])
-    return lax.optimization_barrier(sums).astype(result_dtype(product))
+        sums = lax.optimization_barrier(sums) if i else sums  # else XLA may join two factors that are constants
+        sums = sums * (number[:, None] if factor is Factor.TOKEN_SCALE else number[None, :])
+    return sums.astype(result_dtype(product))
 
 
 class _Emitter:

@@ -16,7 +16,7 @@ from kernels_ref.codec import as_jax
 from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.finish import epilogue
 from kernels_ref.hopper.flags import is_resident
-from kernels_ref.hopper.fragments import ROWS
+from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.join import added
 from kernels_ref.hopper.packed import PackedWeights, pack_weights
 from kernels_ref.hopper.streaming import DTYPES, Body, kernel
@@ -101,7 +101,7 @@ def streamed(
     pallas()
     record, work = packed.product, packed.work
     x = _operand(a if isinstance(a, Array) else as_jax(a), record, work)
-    m = x.shape[0]
+    m = len(x)
     given = dict(packed.factors)
     scales = {
         "a_scale": (a_scale, record.a_grouped),
@@ -140,7 +140,7 @@ def _check_blocks(work: Work) -> None:
 
 
 def _operand(a: Array, record: ScaledProduct, work: Work) -> Array:
-    """Activations as the tensor core takes them; rows are whole multiples of 16 bytes, as TMA wants them."""
+    """Activations as the tensor core takes them."""
     dtype = DTYPES[record.a]
     if a.ndim != 2 or a.shape[1] != work.k:
         raise ValueError(f"a has shape {a.shape}; the weights need (M, {work.k})")
@@ -148,8 +148,14 @@ def _operand(a: Array, record: ScaledProduct, work: Work) -> Array:
         check_dtype("a", a.dtype, record, encoder="kernels_ref.encode")
         unsigned = jnp.uint16 if jnp.dtype(dtype).itemsize == 2 else jnp.uint8
         a = lax.bitcast_convert_type(a.astype(unsigned), dtype)
-    short = -work.k % (16 // jnp.dtype(dtype).itemsize)
-    return jnp.pad(a, ((0, 0), (0, short))) if short else a
+    return a
+
+
+def _tiled(a: Array) -> Array:
+    """TMA fills up whole tiles of 8 rows and 128 columns, and a first one that is not whole; XLA must copy others."""
+    m, k = a.shape
+    short = (-m % 8 if m > 8 else 0, -k % CHUNK)
+    return jnp.pad(a, ((0, short[0]), (0, short[1]))) if any(short) else a
 
 
 def _vector(name: str, term: Array, shape: tuple[int, ...]) -> Array:
@@ -168,7 +174,7 @@ def _call(
     if columns is not None:
         groups = work.steps * work.split.depth // (record.group or 1)
         operands["columns"] = jnp.pad(columns.T, ((0, groups - columns.shape[1]), (0, passes * body.tokens - m)))
-    operands["a"] = x
+    operands["a"] = _tiled(x)
     there = {name: operand for name, operand in operands.items() if operand is not None}
     run = kernel(body, list(there), passes, (m, work.n))
     if body.variant.join == "planes":

@@ -44,10 +44,14 @@ class Variant:
     def passes(self, product: ScaledProduct, m: int) -> tuple[int, int]:
         """Rows of a pass and passes for M rows: products whose chains are folded keep two sums for each result.
 
+        wgmma takes multiples of 8, with integers above 32 of 16 (PTX ISA, wgmma.mma_async).
+
         >>> from formats.products import scaled_product
         >>> Variant().passes(scaled_product("w4a8_qqq_channel"), 300)
-        (152, 2)
+        (160, 2)
         """
         most = self.tokens or (256 if product.chain is None else 128 if product.chain >= 32 else 64)
         count = math.ceil(m / most)
-        return math.ceil(m / count / 8) * 8, count
+        each = math.ceil(m / count)
+        unit = 16 if product.a == "int8" and each > 32 else 8
+        return math.ceil(each / unit) * unit, count

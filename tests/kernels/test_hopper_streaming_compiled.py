@@ -83,6 +83,14 @@ def test_products_neither_spill_nor_wait_and_fuse_what_is_declared_alone(name, m
     assert count(kernel, "fma.rn.f32") == (chains * own if product.scales_sums else 0)
 
 
+@pytest.mark.parametrize("m", [5, 12, 300])
+@pytest.mark.parametrize("name", ["w4a8_qqq_channel", "mxfp4_bf16"])
+def test_ragged_sizes(name, m):
+    report = mosaic(compiled(name, m, n=200, k=544)).resources
+    assert report is not None
+    assert (report.spill_stores, report.warnings) == (0, ())
+
+
 def test_variants_of_the_join():
     names = {join: len(compiled("w4a8_qqq_channel", 8, Variant(join=join))) for join in ("kernel", "resident")}
     assert names == {"kernel": 2, "resident": 1}  # zeros for the signals; nothing at all
