@@ -39,10 +39,10 @@ class Factor(enum.Enum):
 class ScaledProduct:
     """A quantised matrix product, declared to its last bit.
 
-    1. ``v[n, k]`` is made from ``w[n, k]`` as ``weight`` says. K is filled up with zeros to a multiple of `unit`, or
+    1. ``v[n, k]`` is made from ``w[n, k]`` as ``weight`` says; the unit is given ``v * 2^-lowered``. K is filled up with zeros to a multiple of `unit`, or
        of the depth of a split.
     2. K is cut into chains of ``chain`` elements (None: one chain). Each is summed by ``accumulator`` from +0, in the
-       natural order of K. A chain shorter than the accumulator's step is the first elements of one step whose others
+       natural order of K, and the sum is multiplied by ``2^lowered``. A chain shorter than the accumulator's step is the first elements of one step whose others
        are zeros: ``nvfp4_e4m3`` sums chains of 16 in steps of 32.
     3. The sums of chains are folded in order, from +0. With a group scale on the sums (`scales_sums`):
        ``y = fma(d, s, y)`` in float32, ``s`` the scale of the chain's group, which is the float32 product with that of
@@ -67,6 +67,10 @@ class ScaledProduct:
     w: str  #: format of the weights
     accumulator: str
     weight: Weight = Weight.DECODED
+    #: the unit is given the codes of ``v * 2^-lowered``, for which bits of weights need only be moved, and the sums of
+    #: chains count ``2^lowered`` times. Values that are subnormal then are not normalised by the unit, which shows in
+    #: what it cuts off
+    lowered: int = 0
     #: elements of K that share a scale (and a zero point); None where no scale is shared along K
     group: int | None = None
     group_scale: str | None = None  #: format of the groups' scales, (N, K / group)

@@ -122,7 +122,7 @@ def _finite(value: Value) -> Fraction:
 
 
 def _weight(code: int, k: int, record: ScaledProduct, scales: list[Fraction], points: list[Fraction]) -> int:
-    """The code of ``v``, in the format of ``a``."""
+    """The code of ``v * 2^-lowered``, in the format of ``a``."""
     value, group = decode(code, formats.get(record.w)), k // record.group if record.group else 0
     match record.weight:
         case Weight.DECODED:
@@ -134,6 +134,8 @@ def _weight(code: int, k: int, record: ScaledProduct, scales: list[Fraction], po
         case Weight.REQUANTISED:
             made = _requantised_weight(Fraction(value) * scales[group], record)
     spec = formats.get(record.a)
+    if record.lowered:
+        made = product(made, Fraction(1, 1 << record.lowered))
     found = encode(made, spec, rounding=_RNE, saturation=_saturation(spec))
     if decode(found, spec) != made and not is_nan(made):
         raise ValueError(f"{record.name}: a={spec.name!r} does not hold {made}, a weight of {record.w}")
@@ -199,7 +201,8 @@ def _part(pairs: list[tuple[int, int]], start: int, stop: int, scales: list[Valu
 
 def _chain(pairs: list[tuple[int, int]], record: ScaledProduct) -> int:
     filled = pairs + [(0, 0)] * (-len(pairs) % record.rule.k)
-    return dot([a for a, _ in filled], [v for _, v in filled], accumulator=record.accumulator)
+    found = dot([a for a, _ in filled], [v for _, v in filled], accumulator=record.accumulator)
+    return _single(product(decode(found, FLOAT32), Fraction(1 << record.lowered))) if record.lowered else found
 
 
 def _add(x: int, y: int, record: ScaledProduct) -> int:

@@ -13,7 +13,7 @@ from formats.products import ScaledProduct
 from reference.array.dot.epilogue import joined
 from reference.matmul import matmul
 from reference.products.arguments import Size
-from reference.products.fold import fold
+from reference.products.fold import fold, times
 
 Codes = NDArray[Any]
 #: the codes of a sum, from what was summed before: of run ``i`` of K
@@ -60,7 +60,8 @@ def chains(a: Codes, v: Codes, product: ScaledProduct) -> Codes:
     short = -product.chain % product.rule.k
     count = a.shape[1] // product.chain
     x, y = (np.pad(z.reshape(len(z), count, product.chain), ((0, 0), (0, 0), (0, short))) for z in (a, v))
-    return matmul(x.transpose(1, 0, 2), y.transpose(1, 2, 0), accumulator=product.rule)
+    found = matmul(x.transpose(1, 0, 2), y.transpose(1, 2, 0), accumulator=product.rule)
+    return times(found, np.float32(2.0**product.lowered).view(np.uint32)) if product.lowered else found
 
 
 def _uncut(of: Size) -> tuple[list[tuple[int, int]], NDArray[np.bool_]]:

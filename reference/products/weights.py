@@ -22,14 +22,14 @@ LEAST, BOUND = -128.25, 127.5
 
 @functools.lru_cache(maxsize=64)
 def weight_table(product: ScaledProduct) -> Codes:
-    """Codes of ``v`` in the format of ``a``: by the code of ``w``, then by that of the zero point or the scale.
+    """Codes of ``v * 2^-lowered`` in the format of ``a``: by the code of ``w``, then by that of the zero point or scale.
 
     The second axis has the length 1 where a weight depends on its code alone. `missing_weights` says where there is
     none. Products and differences are exact in binary64, whose rounding to integers is to nearest even. Raises
     ``ValueError`` where the format of ``a`` does not hold a weight.
     """
     spec, exact = formats.get(product.a), _exact(product)
-    values = np.where(missing_weights(product), 0, exact)
+    values = np.where(missing_weights(product), 0, exact) * 2.0**-product.lowered
     saturation = Saturation.SAT_FINITE if isinstance(spec, IntSpec) else Saturation.SAT_NONE
     codes = encode(values, spec, rounding=Rounding.NEAREST_TIES_TO_EVEN, saturation=saturation)
     wrong = (decode(codes, spec) != values) & ~np.isnan(values)
