@@ -14,6 +14,7 @@ from product_cases import CUTS, K, case, singles
 import reference.scaled_product as golden
 from formats.products import StreamK, scaled_product, scaled_products
 from kernels_ref import scaled_product as door
+from kernels_ref import scaled_sums
 from kernels_ref.scaled_product import scaled_matmul
 
 BY_NAME = {product.name: product for product in singles()}
@@ -43,10 +44,12 @@ def test_outputs_of_one_part_are_the_golden_ones(name):
 
 
 def test_rows_in_blocks_are_the_whole(monkeypatch):
-    monkeypatch.setattr(door, "_WORDS", 3 * 6 * 3)  # three rows of the sums of three chains: blocks of 3, 3 and 2
-    door._sum.cache_clear()
+    monkeypatch.setattr(
+        scaled_sums, "_WORDS", 3 * 6 * 3
+    )  # sums of three rows: blocks of 3, 3 and 2
+    scaled_sums.compiled.cache_clear()
     check(BY_NAME["w8a8_fp8_block128"], CUTS)
-    door._sum.cache_clear()
+    scaled_sums.compiled.cache_clear()
 
 
 def test_under_jit_nothing_is_looked_at_and_nothing_differs():
@@ -106,13 +109,13 @@ def test_multiply_then_add_is_seen(monkeypatch):
     product = BY_NAME["w8a16_g128"]
 
     def in_two(d, s, y):
-        return door.joined(y, door._times(d, s), product.rule.summation)
+        return scaled_sums.joined(y, scaled_sums.times(d, s), product.rule.summation)
 
-    monkeypatch.setattr(door, "_fma", in_two)
-    door._sum.cache_clear()
+    monkeypatch.setattr(scaled_sums, "_fma", in_two)
+    scaled_sums.compiled.cache_clear()
     with pytest.raises(AssertionError, match="not equal"):
         check(product)
-    door._sum.cache_clear()
+    scaled_sums.compiled.cache_clear()
 
 
 def test_no_rows_and_no_columns():
