@@ -44,9 +44,7 @@ def test_outputs_of_one_part_are_the_golden_ones(name):
 
 
 def test_rows_in_blocks_are_the_whole(monkeypatch):
-    monkeypatch.setattr(
-        scaled_sums, "_WORDS", 3 * 6 * 3
-    )  # sums of three rows: blocks of 3, 3 and 2
+    monkeypatch.setattr(scaled_sums, "_WORDS", 3 * 6 * 3)  # sums of three rows: blocks of 3, 3 and 2
     scaled_sums.compiled.cache_clear()
     check(BY_NAME["w8a8_fp8_block128"], CUTS)
     scaled_sums.compiled.cache_clear()
