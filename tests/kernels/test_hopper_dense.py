@@ -153,7 +153,7 @@ class TestPlantedFaults:
     def test_a_step_of_k_that_is_missing(self, monkeypatch):
         right = Walk.over
         monkeypatch.setattr(Walk, "over", staticmethod(lambda m, n, k, v: right(m, n, k - v.depth, v)))
-        got, want = both(replace(scaled_product("w8a8_int8"), name="short"), 64, 64, 192)
+        got, want = both(replace(scaled_product("w8a8_int8"), name="short"), 64, 64, 256)
         assert (got != want).mean() > 0.9
 
 
