@@ -231,10 +231,15 @@ class TestRaces:
         dense._compiled.cache_clear()
         monkeypatch.setattr(dense_kernel, "interpreter", lambda _: plgpu.InterpretGPUParams(detect_races=True))
         variant = replace(SMALL, columns=columns, blocks=1)
-        got, want = both(scaled_product("w8a8_int8"), 128, 2 * columns, 128, variant=variant)
-        np.testing.assert_array_equal(got, want)
-        dense._compiled.cache_clear()
         run = importlib.import_module("jax._src.pallas.mosaic_gpu.interpret.interpret_pallas_call")
+        try:
+            got, want = both(scaled_product("w8a8_int8"), 128, 2 * columns, 128, variant=variant)
+        except jax.errors.JaxRuntimeError as error:  # jax 0.12 stops at a race
+            run.reset_gpu_interpret_mode_state()
+            return "RACE DETECTED" in str(error)
+        finally:
+            dense._compiled.cache_clear()
+        np.testing.assert_array_equal(got, want)
         return run.get_races().races_found
 
     @interpreted
