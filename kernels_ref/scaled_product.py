@@ -143,7 +143,7 @@ def _weights(given: dict[str, Array], record: ScaledProduct) -> Array:
     """Codes of ``v`` (N, K)."""
     w, table = given["w"], jnp.asarray(weight_table(record))  # pyright: ignore[reportUnknownMemberType]
     if record.weight is Weight.DECODED:
-        return w if record.w == record.a else table[:, 0][w]
+        return w if record.w == record.a and not record.lowered else table[:, 0][w]
     shared = given["zero_point" if record.weight is Weight.MINUS_ZERO_POINT else "group_scale"]
     shared = shared.reshape(w.shape[0], -1)[:, groups_of(record.group, w.shape[1])]
     return table.reshape(-1)[w.astype(jnp.int32) * table.shape[1] + shared]

@@ -44,8 +44,8 @@ def _weight(product: ScaledProduct) -> str | None:
             spec = get(name)
             if not isinstance(spec, IntSpec) or spec.signed:
                 return f"zero points are taken from unsigned codes, but one of the formats is {name!r}"
-    if product.lowered and (product.chain is None or _is_integer(product)):
-        return f"lowered={product.lowered} goes with floats in chains"
+    if product.lowered < 0 or (product.lowered and (product.chain is None or _is_integer(product))):
+        return f"lowered={product.lowered} is no less than 0, and goes with floats in chains"
     if kind in ("scaled", "requantised") and product.group_scale is None:
         return f"weight={kind!r} needs group_scale"
     if kind == "requantised" and not (_is_integer(product) and isinstance(w, IntSpec)):

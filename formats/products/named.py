@@ -11,6 +11,7 @@ _BF16 = "hopper.wgmma.k16.f32.bf16"
 _E4M3 = "hopper.wgmma.k32.f32.e4m3.e4m3"
 _INT32 = "hopper.wgmma.k32.s32.s8.s8"
 _OF_ROW_AND_TOKEN = (Factor.WEIGHT_SCALE, Factor.TOKEN_SCALE)
+_OF_TENSOR_AND_TOKEN = (Factor.TENSOR_SCALE, Factor.TOKEN_SCALE)
 
 _MARLIN = "weight-only INT4 as in MARLIN (arXiv 2408.11743), but the scales multiply the sums of groups"
 _QQQ = "QQQ (arXiv 2406.09904); csrc/qqq_gemm.cu of github.com/HandH1998/QQQ at 54c5c990"
@@ -88,8 +89,8 @@ _ALL = (
     _float16("mxfp8_bf16", "float8_e4m3fn", _OCP, **_MX),
     _float8("mxfp8_e4m3", "float8_e4m3fn", _OCP, **_MX, **_TOKEN),
     _float16("nvfp4_bf16", "float4_e2m1fn", _NVFP4, **_NV, weight=Weight.SCALED, epilogue=(Factor.TENSOR_SCALE,)),
-    _float8("nvfp4_e4m3", "float4_e2m1fn", _NVFP4, lowered=6, **_NV, chain=16, epilogue=(Factor.TENSOR_SCALE, Factor.TOKEN_SCALE)),
-    _int8("ternary_int8", "ternary", _BITNET, epilogue=(Factor.TENSOR_SCALE, Factor.TOKEN_SCALE)),
+    _float8("nvfp4_e4m3", "float4_e2m1fn", _NVFP4, lowered=6, **_NV, chain=16, epilogue=_OF_TENSOR_AND_TOKEN),
+    _int8("ternary_int8", "ternary", _BITNET, epilogue=_OF_TENSOR_AND_TOKEN),
     _float16("ternary_bf16", "ternary", _BITNET, epilogue=(Factor.TENSOR_SCALE,)),
 )
 

@@ -39,11 +39,12 @@ class Factor(enum.Enum):
 class ScaledProduct:
     """A quantised matrix product, declared to its last bit.
 
-    1. ``v[n, k]`` is made from ``w[n, k]`` as ``weight`` says; the unit is given ``v * 2^-lowered``. K is filled up with zeros to a multiple of `unit`, or
-       of the depth of a split.
+    1. ``v[n, k]`` is made from ``w[n, k]`` as ``weight`` says; the unit is given ``v * 2^-lowered``. K is filled up
+       with zeros to a multiple of `unit`, or of the depth of a split.
     2. K is cut into chains of ``chain`` elements (None: one chain). Each is summed by ``accumulator`` from +0, in the
-       natural order of K, and the sum is multiplied by ``2^lowered``. A chain shorter than the accumulator's step is the first elements of one step whose others
-       are zeros: ``nvfp4_e4m3`` sums chains of 16 in steps of 32.
+       natural order of K, and the sum is multiplied by ``2^lowered``, in float32. A chain shorter than the
+       accumulator's step is the first elements of one step whose others are zeros: ``nvfp4_e4m3`` sums chains of 16
+       in steps of 32.
     3. The sums of chains are folded in order, from +0. With a group scale on the sums (`scales_sums`):
        ``y = fma(d, s, y)`` in float32, ``s`` the scale of the chain's group, which is the float32 product with that of
        ``a`` where ``a_grouped`` is set. Else ``y = y + d``, in the accumulator's output.

@@ -22,7 +22,7 @@ LEAST, BOUND = -128.25, 127.5
 
 @functools.lru_cache(maxsize=64)
 def weight_table(product: ScaledProduct) -> Codes:
-    """Codes of ``v * 2^-lowered`` in the format of ``a``: by the code of ``w``, then by that of the zero point or scale.
+    """Codes of ``v * 2^-lowered`` in the format of ``a``: by the code of ``w``, then of the zero point or the scale.
 
     The second axis has the length 1 where a weight depends on its code alone. `missing_weights` says where there is
     none. Products and differences are exact in binary64, whose rounding to integers is to nearest even. Raises

@@ -88,6 +88,10 @@ def test_another_chain():
     assert differs("nvfp4_e4m3", used=replace(BY_NAME["nvfp4_e4m3"], chain=8))
 
 
+def test_weights_that_are_not_lowered():
+    assert differs("mxfp4_e4m3", used=replace(BY_NAME["mxfp4_e4m3"], lowered=0))
+
+
 def test_a_fold_toward_zero(monkeypatch):
     monkeypatch.setattr(float32, "_SINGLE", replace(float32._SINGLE, rounding=Rounding.TOWARD_ZERO))
     assert differs("mxfp8_bf16")

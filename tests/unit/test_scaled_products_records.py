@@ -39,6 +39,9 @@ from reference.scaled_product import scaled_matmul
         ("w4a16_g128", {"chain": 0}, "chain=0"),
         ("w4a16_channel", {"chain": 24}, "chain=24 must be a multiple of the step k=16"),
         ("w4a16_channel", {"chain": -16}, "chain=-16 must be a multiple of the step k=16"),
+        ("w8a8_int8", {"lowered": 1}, "lowered=1 is no less than 0, and goes with floats in chains"),
+        ("w8a8_fp8_tensor", {"lowered": 1}, "lowered=1"),
+        ("mxfp4_e4m3", {"lowered": -1}, "lowered=-1"),
         ("w8a8_int8", {"chain": 128}, "integer sums are one chain"),
         ("w8a8_int8", {"group": 128, "group_scale": "float16"}, "integer sums are one chain, and not scaled by groups"),
         ("w4a16_channel", {"weight_rows": 128}, "weight_rows=128"),
@@ -146,11 +149,11 @@ def test_every_weight_is_exact_in_the_operand(name):
             weight = exact_weight(product, w, other)
             assert missing[w, other] == (weight is None)
             if weight is not None and weight == weight:
-                assert exact.decode(int(table[w, other]), product.a) == weight
+                assert exact.decode(int(table[w, other]), product.a) == Fraction(weight) / 2**product.lowered
 
 
 def test_a_weight_that_the_operand_does_not_hold_is_refused():
-    product = replace(scaled_product("fp6_e3m2_e4m3"), w="float8_e5m2")
+    product = replace(scaled_product("fp6_e3m2_e4m3"), w="float8_e5m2", lowered=0)
     one = {"weight_scale": np.float32([1]), "token_scale": np.float32([1])}
     with pytest.raises(ValueError, match="a='float8_e4m3fn' does not hold"):
         scaled_matmul([[0x38]], [[0x7B]], product=product, **one)
