@@ -4,6 +4,9 @@ A thread has the neighbours of a block that fill 64 bytes, from registers to reg
 larger ones are shared by threads that lie side by side in a warp, so that the largest magnitude takes a few shuffles.
 What a thread loads and stores is contiguous, and so is what a warp does; no shared memory is used.
 
+What comes one to a byte, codes of 6 bits, and scales as tensor cores want them are packed behind the kernel by XLA:
+``kernels_ref.pack(scales, "block_scales_128x4")`` moves a thirtieth of the bytes, and less.
+
 XLA alone reads the tensor twice, once for the largest magnitudes: on an H100 it takes 1.8 to 1.9 times as long.
 """
 
