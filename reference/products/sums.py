@@ -61,7 +61,7 @@ def chains(a: Codes, v: Codes, product: ScaledProduct) -> Codes:
     count = a.shape[1] // product.chain
     x, y = (np.pad(z.reshape(len(z), count, product.chain), ((0, 0), (0, 0), (0, short))) for z in (a, v))
     found = matmul(x.transpose(1, 0, 2), y.transpose(1, 2, 0), accumulator=product.rule)
-    return times(found, np.float32(2.0**product.lowered).view(np.uint32)) if product.lowered else found
+    return times(found, np.asarray(2.0**product.lowered, np.float32).view(np.uint32)) if product.lowered else found
 
 
 def _uncut(of: Size) -> tuple[list[tuple[int, int]], NDArray[np.bool_]]:
