@@ -28,9 +28,10 @@ def products(only: list[str] | None = None) -> list[str]:
 
 
 def planes(only: list[str] | None = None) -> list[str]:
-    """Element and block kernels; those alone that have one beside XLA's are worth verifying."""
+    """Element and block kernels; those that are XLA's alone come last."""
     names = [name for name in contracts() if contract(name).operation is not Operation.SCALED_PRODUCT]
-    return [name for name in names if (not only or name in only) and len(contract(name).kernels) > 1]
+    chosen = [name for name in names if not only or name in only]
+    return sorted(chosen, key=lambda name: len(contract(name).kernels) < 2)
 
 
 def verifications(only: list[str] | None = None) -> list[str]:

@@ -56,7 +56,7 @@ class Settings:
             "large": (256, 512),
             "small": (128, 256),
             "cube": 256,
-            "plane": (64, 512),
+            "plane": (128, 512),
             "copied": 1 << 16,
         }
         return Settings.from_json(json.dumps({**small, **changes}))

@@ -35,7 +35,7 @@ def prepared(name: str, settings: Settings) -> Callable[[], Any]:
             twin, *others = (run(**drawn) for run in runs.values())
             for way, got in zip(list(runs)[1:], others, strict=True):
                 on_twin.add(f"{family}, {way}", got, twin)
-            rows = {key: value[: max(1, m // 64)] for key, value in drawn.items()}
+            rows = {key: value[: max(128, m // 64)] for key, value in drawn.items()}
             want = resolve(claim.golden)(**rows, **claim.keywords)
             for way in claim.kernels:
                 some = kernel_calls.bound(claim, way, interpret=settings.interpret)(**rows)

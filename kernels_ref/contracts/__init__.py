@@ -11,6 +11,7 @@ from formats.look_up import find_record
 from kernels_ref.contracts.blocks import block_contracts
 from kernels_ref.contracts.codes import FAMILIES
 from kernels_ref.contracts.elements import element_contracts
+from kernels_ref.contracts.integers import integer_contracts
 from kernels_ref.contracts.operands import operands
 from kernels_ref.contracts.products import product_contracts
 from kernels_ref.contracts.record import KernelContract, Operand, Operation, Shape, resolve
@@ -27,7 +28,9 @@ __all__ = [
     "resolve",
 ]
 
-_CONTRACTS = {each.name: each for each in (*product_contracts(), *element_contracts(), *block_contracts())}
+_CONTRACTS = {
+    each.name: each for each in (*product_contracts(), *element_contracts(), *block_contracts(), *integer_contracts())
+}
 
 
 def contracts(operation: Operation | None = None) -> list[str]:
