@@ -11,6 +11,7 @@ import typer
 
 from analysis.commands.accumulate import accumulate
 from analysis.commands.agree import agree
+from analysis.commands.bench import bench
 from analysis.commands.compare import compare
 from analysis.commands.doctor import doctor
 from analysis.commands.integer import integer
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (compare, agree, show, accumulate, integer, sweep, doctor):
+for command in (compare, agree, show, accumulate, integer, sweep, bench, doctor):
     app.command()(command)
 
 

@@ -33,6 +33,7 @@ from kernels_ref.matmul import matmul
 from kernels_ref.packing import pack, unpack
 from kernels_ref.report import Report
 from kernels_ref.requantise import requantise
+from kernels_ref.scaled_product import scaled_matmul
 from kernels_ref.ternary import (
     bitnet_linear,
     dequantize_ternary_blocks,
@@ -83,6 +84,7 @@ __all__ = [
     "quantize_tokens",
     "requantise",
     "round_to",
+    "scaled_matmul",
     "sqrt",
     "sub",
     "unordered",

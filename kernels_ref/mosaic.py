@@ -10,22 +10,17 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from formats import Format, NanRule, Rounding, Saturation
 from kernels_ref.codec import as_jax
 from kernels_ref.hopper.element import PER_CTA
 from kernels_ref.hopper.element import encoder as kernel
-from reference.array.conversion import Conversion, conversion, needs_nan_rule
-from reference.codec import check_random_bits
+from kernels_ref.hopper.element_arguments import DTYPES, checked, drawn, whole_blocks
+from reference.array.conversion import Conversion, conversion
 
-__all__ = ["DTYPES", "PER_CTA", "checked", "drawn", "encode", "kernel", "whole_blocks"]
-
-#: input dtypes that the kernel takes
-DTYPES = ("float32", "bfloat16", "float16")
+__all__ = ["DTYPES", "PER_CTA", "encode", "kernel"]
 
 
 def encode(
@@ -69,28 +64,6 @@ def encode(
     return _encode(values, bits, request, interpret)
 
 
-def checked(request: Conversion) -> Conversion:
-    """The request, if a kernel can answer it: codes of at most 8 bits, and a rule for NaN."""
-    if request.spec.bits > 8:
-        raise ValueError(f"{request.spec.name} has {request.spec.bits} bits; the kernel writes codes of at most 8")
-    if needs_nan_rule(request):
-        rules = ", ".join(rule.value for rule in NanRule)
-        raise TypeError(f"{request.spec.name} has no NaN: state nan= as one of: {rules}")
-    return request
-
-
-def drawn(random_bits: ArrayLike | None, request: Conversion, shape: tuple[int, ...]) -> Array | None:
-    """The random bits of a request as JAX has them, None where it takes none; checked where they can be seen."""
-    if not request.rounding.is_stochastic:
-        if random_bits is not None:
-            raise ValueError(f"random_bits mean nothing for rounding={request.rounding.value!r}")
-        return None
-    if isinstance(random_bits, Array) and isinstance(random_bits, Tracer):
-        return jnp.broadcast_to(random_bits.astype(jnp.uint32), shape)
-    host = None if random_bits is None else np.asarray(random_bits)
-    return as_jax(check_random_bits(host, request.random_bit_count, shape))
-
-
 def _encode_array(x: Array, random_bits: Array | None, request: Conversion, interpret: bool) -> Array:
     size = math.prod(x.shape)
     if size == 0:
@@ -101,8 +74,3 @@ def _encode_array(x: Array, random_bits: Array | None, request: Conversion, inte
 
 
 _encode: Callable[..., Array] = jax.jit(_encode_array, static_argnums=(2, 3))  # pyright: ignore[reportUnknownMemberType]
-
-
-def whole_blocks(x: Array, size: int, per_block: int = PER_CTA) -> Array:
-    """The elements in a row, with as many zeros behind them as fill the last thread block."""
-    return lax.pad(x.reshape(size), x.dtype.type(0), [(0, -size % per_block, 0)])

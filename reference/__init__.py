@@ -33,6 +33,7 @@ from reference.gguf_quantize import quantize_gguf
 from reference.matmul import matmul
 from reference.packing import pack, unpack
 from reference.requantise import requantise
+from reference.scaled_product import scaled_matmul
 from reference.ternary_blocks import dequantize_ternary_blocks, quantize_q8_k, quantize_ternary_blocks
 from reference.ternary_storage import pack_trits, unpack_trits
 
@@ -71,6 +72,7 @@ __all__ = [
     "quantize_ternary_blocks",
     "requantise",
     "round_to",
+    "scaled_matmul",
     "sqrt",
     "sub",
     "unordered",

@@ -18,9 +18,7 @@ def bench(
     k: Annotated[int, typer.Option(help="length of a row")] = 8192,
     peers: Annotated[bool, typer.Option(help="cuBLAS and a Triton kernel beside, where torch is installed")] = True,
     out: Annotated[Path, typer.Option(help="the record, JSON")] = Path("out/bench.json"),
-    dry_run: Annotated[
-        bool, typer.Option(help="list what would be measured; needs no GPU")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option(help="list what would be measured; needs no GPU")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the record, or the list, as JSON")] = False,
 ) -> None:
     """How fast the kernels are on this machine's NVIDIA GPU, beside XLA's bfloat16, FP8 and INT8 products and cuBLAS.

@@ -15,7 +15,7 @@ class Settings:
 
     interpret: bool = False
     seed: int = 0
-    join: str = "kernel"  #: how the streaming kernel adds the parts of a tile: see `kernels_ref.hopper.Variant`
+    join: str = "resident"  #: how the streaming kernel adds the parts of a tile: see `kernels_ref.hopper.Variant`
     dense: bool = True  #: whether the dense kernels are run
     weights: str = ""  #: an .npz of real weights and activations, see `kernels.real`
     m: int = 256  #: rows of activations verified, of which kernels take the first ones
@@ -31,7 +31,7 @@ class Settings:
 
     def variant(self, way: str) -> Any:
         """The layout of a kernel where it is not to choose for itself."""
-        if self.join == "kernel" or way != STREAMED:
+        if way != STREAMED:
             return None
         from kernels_ref.hopper import Variant
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from formats.products import Factor, ScaledProduct, StreamK, scaled_product, scaled_products
+from formats.products import Factor, ScaledProduct, scaled_product, scaled_products
 from kernels_ref.contracts.record import KernelContract, Operand, Operation, Shape
 from kernels_ref.hopper.dense_plan import is_dense
+from kernels_ref.hopper.packed import SPLIT
 
 GOLDEN = "reference.scaled_product.scaled_matmul"
 STREAMED = "kernels_ref.hopper.scaled_matmul"
@@ -24,7 +25,7 @@ def product_contracts() -> tuple[KernelContract, ...]:
 
 
 def _contract(product: ScaledProduct) -> KernelContract:
-    split = StreamK()
+    split = SPLIT
     return KernelContract(
         name=product.name,
         operation=Operation.SCALED_PRODUCT,

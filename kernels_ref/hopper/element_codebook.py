@@ -24,7 +24,7 @@ from formats.code_books.named import codebook
 from kernels_ref.block_search import by_bits
 from kernels_ref.codec import as_jax
 from kernels_ref.hopper import element, element_nearest
-from kernels_ref.mosaic import DTYPES, whole_blocks
+from kernels_ref.hopper.element_arguments import DTYPES, whole_blocks
 from kernels_ref.pallas import pallas
 from reference.array import codebook as array_codebook
 from reference.array.codebook import EncodeTable

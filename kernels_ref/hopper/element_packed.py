@@ -23,7 +23,7 @@ from formats.layouts.bits import BitLayout, SplitLayout
 from kernels_ref import packing
 from kernels_ref.codec import as_jax
 from kernels_ref.hopper import element, element_nearest
-from kernels_ref.mosaic import DTYPES, checked, drawn, whole_blocks
+from kernels_ref.hopper.element_arguments import DTYPES, checked, drawn, whole_blocks
 from kernels_ref.pallas import pallas
 from reference.array.conversion import Conversion, conversion
 from reference.array.packing import digits_of_codes

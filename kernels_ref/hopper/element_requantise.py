@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 
 from formats import Dyadic, Format, IntSpec, Rounding, Saturation
 from kernels_ref.hopper import element
-from kernels_ref.mosaic import whole_blocks
+from kernels_ref.hopper.element_arguments import whole_blocks
 from kernels_ref.pallas import pallas
 from reference.array import requantise as array_requantise
 from reference.array.conversion import Conversion

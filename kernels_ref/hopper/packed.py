@@ -32,6 +32,8 @@ _DTYPES: dict[str, Any] = {
 }
 
 
+#: how K is cut where nothing else is said: of the depths tried on an H200, the fastest for up to 64 tokens
+SPLIT = StreamK(rows=128, depth=512, blocks=132)
 #: at which sums of products of bytes may leave 32 bits
 _LONGEST = 1 << 17
 #: passes over the weights that there are flags for
@@ -71,7 +73,7 @@ def pack_weights(
 
     Codes lie tile by tile (`planes`), so that each thread block reads one run of memory; scales and zero points lie
     beside them. N and K are filled up with zeros to whole tiles and units. ``split`` is the declared stream-K cut, by
-    default that of 132 thread blocks. Works under jit, where values are not looked at. Errors are those of
+    default `SPLIT`, of 132 thread blocks. Works under jit, where values are not looked at. Errors are those of
     `kernels_ref.scaled_matmul`; also ``ValueError`` for a split that the kernel does not have, for NaN among weights
     that are decoded, and for K at which sums of integers may leave 32 bits.
 
@@ -90,7 +92,7 @@ def pack_weights(
     }
     terms = {name: _array(term) for name, term in given.items() if term is not None}
     codes = _array(w)
-    work = _work(record, codes.shape, split or StreamK())
+    work = _work(record, codes.shape, split or SPLIT)
     _check(record, work, codes, terms)
     layout = _Layout(work)
     scales, zeros = terms.get("group_scale"), terms.get("zero_point")

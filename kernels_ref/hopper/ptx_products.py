@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from formats.products import Factor, ScaledProduct, StreamK, Weight, scaled_product, scaled_products
+from formats.products import Factor, ScaledProduct, Weight, scaled_product, scaled_products
 from kernels_ref.hopper.dense import default_variant, dense_matmul
 from kernels_ref.hopper.dense_plan import is_dense, is_expanded
 from kernels_ref.hopper.dense_weights import pack_dense
 from kernels_ref.hopper.fragments import ROWS
-from kernels_ref.hopper.packed import PackedWeights, pack_weights
+from kernels_ref.hopper.packed import SPLIT, PackedWeights, pack_weights
 from kernels_ref.hopper.ptx_case import Case, Program
 from kernels_ref.hopper.ptx_lint import Claims
 from kernels_ref.hopper.scaled_matmul import streamed
@@ -58,12 +58,12 @@ def _of_streamed(product: ScaledProduct, m: int) -> Claims:
     requantising them, takes one of halves, and scaling them one more: all are exact, or products alone. Parts of a tile
     are handed over by one semaphore.
     """
-    split = StreamK()
+    split = SPLIT
     folds = split.depth // (product.group or split.depth) if product.scales_sums else 0
     pairs = ROWS * split.depth // _THREADS // 2
     expanded = product.a == "bfloat16" or product.weight is Weight.REQUANTISED
     halves = pairs * (expanded + (expanded and product.weight is Weight.SCALED))
-    tokens, _ = Variant().passes(product, m)
+    tokens, _ = Variant().passes(product, m, split)
     return Claims(fused=folds * ROWS * tokens // _THREADS, fused_halves=halves, semaphores=1)
 
 

@@ -50,7 +50,7 @@ def scaled_matmul(
     """`reference.scaled_matmul` as one Mosaic GPU kernel that streams the weights: same arguments, same codes.
 
     It is `pack_weights` and `streamed`, whose errors are its own. ``split`` is the declared cut of K, by default
-    ``StreamK()``; the reference must be given the same.
+    `SPLIT`; the reference must be given the same.
 
     >>> a, w = jnp.full((1, 256), 0x3F80, jnp.uint16), jnp.ones((128, 256), jnp.uint8)
     >>> y = scaled_matmul(a, w, product="w4a16_channel", weight_scale=jnp.ones(128),
@@ -122,7 +122,7 @@ def streamed(
         chosen = replace(chosen, join="planes")
     if chosen.join != "planes" and not interpret:
         _check_blocks(work)
-    tokens, passes = chosen.passes(record, m)
+    tokens, passes = chosen.passes(record, m, work.split)
     body = Body(product=record, work=work, variant=chosen, tokens=tokens, interpret=interpret)
     return _call(body, passes, packed, x, columns, given)
 

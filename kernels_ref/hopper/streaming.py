@@ -21,12 +21,9 @@ from kernels_ref.hopper.fold import fused
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.join import Join, Planes
 from kernels_ref.hopper.planes import LINE, lines
-from kernels_ref.hopper.variant import Variant
+from kernels_ref.hopper.variant import SHARED, Variant
 from kernels_ref.hopper.work import Work
 from kernels_ref.pallas import interpreter, pallas
-
-#: bytes of shared memory for operands; barriers take the rest
-SHARED = 226 * 1024
 
 DTYPES: dict[str, Any] = {"bfloat16": jnp.bfloat16, "int8": jnp.int8, "float8_e4m3fn": jnp.float8_e4m3fn}
 
@@ -73,7 +70,7 @@ class Body:
         blocks = range(self.work.split.depth // CHUNK)
         if self.product.chain is None:
             return self._continued(refs, warpgroup, carry, blocks)
-        if self.variant.ahead and not self.interpret:
+        if self.variant.folded_late(self.tokens) and not self.interpret:
             return self._pipelined(refs, warpgroup, carry, blocks)
         each = CHUNK // self.alone
         for block, at in self._turns(blocks):
@@ -84,7 +81,7 @@ class Body:
     def _pipelined(self, refs: dict[str, Any], warpgroup: Any, carry: Any, blocks: range) -> Any:
         """Chains are folded while those after them are under way, ``ahead`` of them."""
         plgpu, pl = pallas()
-        ahead, count = self.variant.ahead, len(blocks) * (CHUNK // self.alone)
+        ahead, count = self.variant.folded_late(self.tokens), len(blocks) * (CHUNK // self.alone)
 
         def multiply(*sums: Any) -> Any:
             operands = (pair for block in blocks for pair in self._operands(refs, warpgroup, block))

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from formats.products import ScaledProduct
+from formats.products import ScaledProduct, StreamK
+from formats.products.record import value_format
+
+#: bytes of shared memory for operands; barriers take the rest
+SHARED = 226 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +28,9 @@ class Variant:
     join: str = "kernel"
     #: 64 x 128 blocks whose products are in flight at once
     flight: int = 1
-    #: chains that are under way while an older one is folded; 0: they are waited for, and folded, together
-    ahead: int = 0
+    #: chains that are under way while an older one is folded; 0: they are waited for, and folded, together; None: as
+    #: many as was fastest on an H200
+    ahead: int | None = None
     #: registers of a thread for sums of chains that are under way at once
     sums: int = 48
     #: the most rows of activations in one pass over the weights; None: as many as registers hold
@@ -41,17 +46,27 @@ class Variant:
         if self.tokens is not None and (self.tokens % 8 or not 8 <= self.tokens <= 256):
             raise ValueError(f"tokens={self.tokens} must be a multiple of 8 in 8..256")
 
-    def passes(self, product: ScaledProduct, m: int) -> tuple[int, int]:
+    def passes(self, product: ScaledProduct, m: int, split: StreamK) -> tuple[int, int]:
         """Rows of a pass and passes for M rows: products whose chains are folded keep two sums for each result.
 
-        wgmma takes multiples of 8, with integers above 32 of 16 (PTX ISA, wgmma.mma_async).
+        Two units must fit in shared memory. wgmma takes multiples of 8, with integers above 32 of 16 (PTX ISA,
+        wgmma.mma_async).
 
         >>> from formats.products import scaled_product
-        >>> Variant().passes(scaled_product("w4a8_qqq_channel"), 300)
+        >>> Variant().passes(scaled_product("w4a8_qqq_channel"), 300, StreamK(depth=256))
         (160, 2)
         """
         most = self.tokens or (256 if product.chain is None else 128 if product.chain >= 32 else 64)
+        bits = value_format(product.a).bits
+        room = (SHARED // 2 - split.rows * split.depth * value_format(product.w).bits // 8) * 8 // (split.depth * bits)
+        most = min(most, max(8, room // 32 * 32))
         count = math.ceil(m / most)
         each = math.ceil(m / count)
         unit = 16 if product.a == "int8" and each > 32 else 8
         return math.ceil(each / unit) * unit, count
+
+    def folded_late(self, tokens: int) -> int:
+        """Chains under way while an older one is folded: with more tokens registers hold the sums of fewer."""
+        if self.ahead is not None:
+            return self.ahead
+        return 2 if tokens <= 32 else 1 if tokens <= 64 else 0

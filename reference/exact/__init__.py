@@ -35,6 +35,7 @@ from reference.exact.gguf_quantize import quantize_gguf
 from reference.exact.packing import pack, unpack
 from reference.exact.requantise import requantise
 from reference.exact.rounding import round_to_integer
+from reference.exact.scaled_product import scaled_dot
 from reference.exact.ternary_storage import pack_trits, unpack_trits
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "quantize_gguf",
     "requantise",
     "round_to_integer",
+    "scaled_dot",
     "second_number",
     "sqrt",
     "sub",
