@@ -31,7 +31,8 @@ from analysis.evidence import driver
 
 def main() -> int:
     options = arguments()
-    settings = Settings.tiny(weights=str(options.weights or "")) if options.interpret else options.settings
+    given = {"weights": str(options.weights.resolve()) if options.weights else "", **options.settings}
+    settings = Settings.tiny(**given) if options.interpret else Settings.from_json(json.dumps(given))
     if driver() is None and not options.interpret:
         say("no GPU: there is no NVIDIA driver; --interpret runs a small part without one")
         return 2
@@ -80,13 +81,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=420, help="seconds for everything")
     parser.add_argument("--weights", type=Path, help="real weights: python -m kernels.real --out FILE")
     parser.add_argument("--verifiers", type=int, default=6, help="processes that verify at the same time")
+    parser.add_argument("--timers", type=int, default=5, help="processes that compile, and time in turn")
     parser.add_argument("--only", nargs="+", help="contracts; all by default")
-    parser.add_argument("--settings", type=Settings.from_json, default=None, help="fields of Settings, JSON")
+    parser.add_argument("--settings", type=json.loads, default={}, help="fields of kernels.settings.Settings, JSON")
     parser.add_argument("--interpret", action="store_true", help="no GPU: Pallas' interpreter, tiny shapes")
-    options = parser.parse_args()
-    if options.settings is None:
-        options.settings = Settings(weights=str(options.weights.resolve()) if options.weights else "")
-    return options
+    return parser.parse_args()
 
 
 def begun(options: argparse.Namespace, settings: Settings, folder: Path, end: float) -> dict[str, list[Worker]]:
@@ -94,17 +93,17 @@ def begun(options: argparse.Namespace, settings: Settings, folder: Path, end: fl
     common: dict[str, Any] = {"folder": folder, "settings": settings.to_json(), "until": end - 20}
     shares = schedule.shared_out(schedule.verifications(options.only), options.verifiers)
     verifiers = [Worker(name=f"verify{i}", items=items, **common) for i, items in enumerate(shares)]
-    common["threads"] = 6
+    common["turn"] = folder / "turn"
     timings = [item for item in schedule.timings(options.only) if settings.dense or not item.startswith("dense:")]
     timers = [
-        Worker(name="time", items=timings, go=folder / "go-time", **common),
-        Worker(name="peers", items=schedule.peers(), go=folder / "go-peers", **common),
+        Worker(name=f"time{i}", items=items, go=folder / "go-time", **common)
+        for i, items in enumerate(schedule.shared_out(timings, options.timers))
     ]
-    if settings.interpret:
-        timers.pop()
-    for worker in [*verifiers, *timers]:
+    asked = [] if settings.interpret else schedule.peers()
+    peers = [Worker(name="peers", items=asked, go=folder / "go-peers", **common)] if asked else []
+    for worker in [*verifiers, *timers, *peers]:
         worker.start()
-    return {"verify": verifiers, "time": timers}
+    return {"verify": verifiers, "time": timers, "peers": peers}
 
 
 def run(workers: dict[str, list[Worker]], options: argparse.Namespace, settings: Settings, begin: float) -> Any:
@@ -119,11 +118,12 @@ def run(workers: dict[str, list[Worker]], options: argparse.Namespace, settings:
 
     watch(workers["verify"], begin + schedule.VERIFYING * options.budget)
     write("verified")
-    for worker, share in zip(workers["time"], (schedule.TIMING, 1.0), strict=False):
-        assert worker.go is not None
-        worker.go.touch()
-        watch([worker], begin + share * options.budget)
-        write(worker.name)
+    for stage, share in (("time", schedule.TIMING), ("peers", 1.0)):
+        for worker in workers[stage]:
+            assert worker.go is not None
+            worker.go.touch()
+        watch(workers[stage], begin + share * options.budget)
+        write(stage)
     return record
 
 

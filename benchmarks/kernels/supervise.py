@@ -27,6 +27,7 @@ class Worker:
     patience: float = 75  #: seconds that an item may take before its process is killed
     threads: int = 2
     go: Path | None = None
+    turn: Path | None = None  #: a file whose lock is held while an item runs
     process: subprocess.Popen[bytes] | None = None
     quiet_since: float = 0
     hung: list[str] = field(default_factory=list)
@@ -41,6 +42,7 @@ class Worker:
         command = [sys.executable, "-m", "kernels.worker", "--results", str(self.results), "--settings", self.settings]
         command += ["--until", str(self.until), "--threads", str(self.threads)]
         command += ["--go", str(self.go)] if self.go else []
+        command += ["--turn", str(self.turn)] if self.turn else []
         paths = [str(BENCHMARKS.parent), str(BENCHMARKS), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1"}
         with (self.folder / f"{self.name}.log").open("ab") as log:

@@ -35,11 +35,11 @@ def ceilings(_: str, settings: Settings) -> Run:
 
 
 def shapes(label: str, settings: Settings) -> list[Shape]:
-    """The shapes of a label: ``large`` and ``small`` for each batch, ``cube``."""
+    """The shapes of a label: ``large`` and ``small`` for each batch, ``long`` for a long one, ``cube``."""
     if label == "cube":
         return [Shape(m=settings.cube, n=settings.cube, k=settings.cube)]
-    n, k = settings.large if label == "large" else settings.small
-    return [Shape(m=m, n=n, k=k) for m in settings.rows]
+    n, k = settings.small if label == "small" else settings.large
+    return [Shape(m=m, n=n, k=k) for m in ((settings.long,) if label == "long" else settings.rows)]
 
 
 def xla(rest: str, settings: Settings) -> Run:
@@ -68,9 +68,9 @@ def product(rest: str, settings: Settings) -> Run:
 
 
 def dense(rest: str, settings: Settings) -> Run:
-    """``contract:label``: the dense kernel; for ``large`` the longest batch alone."""
+    """``contract:label``: the dense kernel."""
     name, label = rest.split(":")
-    return _all(name, DENSE, shapes(label, settings)[-1:], settings)
+    return _all(name, DENSE, shapes(label, settings), settings)
 
 
 def plane(name: str, settings: Settings) -> Run:

@@ -17,7 +17,7 @@ FAMILIES = ("random", "scales")
 def prepared(name: str, settings: Settings) -> Callable[[], Any]:
     """Compile; the call that is returned compares."""
     claim = contract(name)
-    m, k = settings.plane_of(name)
+    m, k = settings.plane_of(name, settings.plane_rows)
     shape = Shape(m=m, k=k)
     example = operands(claim, Shape(m=1, k=k), family="random", seed=settings.seed)
     described = {key: kernel_calls.described(shape.of(each.shape), example[each.name].dtype) for key, each in

@@ -10,12 +10,14 @@ not. No item begins after ``--until``, a time of the system's monotonic clock.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,7 @@ def main() -> int:
             ready = (
                 partial(awaited, ahead[item], options.results) if item in ahead else partial(prepared, item, settings)
             )
-            for line in outcome(item, ready):
+            for line in outcome(item, ready, options):
                 results.write(json.dumps(line) + "\n")
                 results.flush()
         pool.shutdown(wait=False, cancel_futures=True)
@@ -59,12 +61,31 @@ def awaited(future: Future[Run], results: Path) -> Run:
             os.utime(results)
 
 
-def outcome(item: str, ready: Callable[[], Run]) -> Any:
+@contextmanager
+def turn(options: argparse.Namespace) -> Iterator[None]:
+    """The GPU for oneself, where processes take turns; the file's time says meanwhile that this one lives."""
+    if options.turn is None:
+        yield
+        return
+    with options.turn.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                os.utime(options.results)
+                time.sleep(0.05)
+        yield
+
+
+def outcome(item: str, ready: Callable[[], Run], options: argparse.Namespace) -> Any:
     """The lines of one item."""
     begun = time.monotonic()
     yield {"item": item, "event": "begun"}
     try:
-        result = ready()()
+        run = ready()
+        with turn(options):
+            result = run()
     except BaseException as error:  # whatever it is, the other items go on
         where = traceback.format_exc().strip().splitlines()[-8:]
         yield {"item": item, "event": "failed", "error": f"{type(error).__name__}: {error}"[:2000], "where": where}
@@ -77,6 +98,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--until", type=float, default=float("inf"))
     parser.add_argument("--go", type=Path)
+    parser.add_argument("--turn", type=Path, help="a file whose lock is held while an item runs")
     parser.add_argument("--threads", type=int, default=2, help="that prepare ahead; 0: each item in its turn")
     parser.add_argument("--settings", default="{}", help="fields of kernels.settings.Settings, JSON")
     parser.add_argument("--items", nargs="+", required=True)
