@@ -1,4 +1,4 @@
-"""The tables of docs/formats.md and docs/kernels.md, from the registry and from the record of a GPU run.
+"""The tables of docs/formats.md, docs/kernels.md and docs/bench.md, from the registry and records of GPU runs.
 
 python docs/tables.py rewrites them between their markers; tests/unit/test_docs.py fails while they are stale.
 """
@@ -9,6 +9,7 @@ import json
 import textwrap
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from formats.p3109 import SOURCE as P3109
 from reference import exact
 
 DOCS = Path(__file__).parent
+KERNELS = DOCS.parent / "benchmarks" / "records" / "h200_kernels.json"
 RECORD = DOCS.parent / "benchmarks" / "records" / "h100_encode.json"
 _FLOAT_HEAD = (
     "name", "bits", "s/e/m", "bias", "largest", "smallest normal", "smallest subnormal", "zero", "infinity", "NaN",
@@ -72,9 +74,29 @@ def gpu_bandwidth() -> str:
     return f"{textwrap.fill(note, 118)}\n\n{_table(('conversion', 'Mosaic', 'XLA', 'Mosaic / XLA'), rows)}"
 
 
+def kernels(n: int, k: int) -> str:
+    """Products of one size, from the record of a run of every kernel."""
+    from analysis.bench.tables import product_table
+
+    return product_table(json.loads(KERNELS.read_text(encoding="utf-8"))["rows"], n, k)
+
+
+def planes() -> str:
+    """Element and block kernels of the same run."""
+    from analysis.bench.tables import plane_table
+
+    return plane_table(json.loads(KERNELS.read_text(encoding="utf-8"))["rows"])
+
+
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "formats.md": {"floats": floats, "integers": integers, "p3109": p3109},
     "kernels.md": {"run": gpu_run, "bandwidth": gpu_bandwidth},
+    "bench.md": {
+        "large": partial(kernels, 28672, 8192),
+        "small": partial(kernels, 4096, 4096),
+        "cube": partial(kernels, 8192, 8192),
+        "planes": planes,
+    },
 }
 
 

@@ -94,17 +94,38 @@ def product(x: Wide, y: Wide) -> tuple[Array, Array]:
     return (kept << ODD_BITS) + jnp.sign(error), x.exponent + y.exponent - BIAS + carry
 
 
+def nearly(x: Array, y: Array) -> Array:
+    """Quotients of float32 numbers as the processor has them: GPUs divide to 2 units in the last place."""
+    return x / y
+
+
+def divided(x: Array, y: Array) -> Array:
+    """Quotients of float32 numbers to nearest even: a CPU's own; elsewhere what is lost is found in integers.
+
+    On a CPU XLA may take subnormals for 0.
+
+    >>> divided(jnp.float32([1, -2]), jnp.float32(3))
+    Array([ 0.33333334, -0.6666667 ], dtype=float32)
+    """
+
+    def exactly(x: Array, y: Array) -> Array:
+        return number_of(calculate(Operation.DIV, *jnp.broadcast_arrays(bits_of(x), bits_of(y))))
+
+    return lax.platform_dependent(x, y, cpu=nearly, default=exactly)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
 def quotient(x: Wide, y: Wide) -> tuple[Array, Array]:
     """Significand and exponent of the exact quotient, for `rounded`; of zeros they mean nothing.
 
-    By way of a reciprocal the floating-point quotient is less than 1.5 of the last place away, so that its remainder
-    lies between -2 and 2 divisors.
+    The floating-point quotient may be 2 units in the last place away, as on GPUs, so that its remainder lies between -3
+    and 3 divisors.
     """
     divisor, less = y.significand, (x.significand < y.significand).astype(jnp.int32)
-    near = _from_one(x.significand) / _from_one(divisor)
+    near = nearly(_from_one(x.significand), _from_one(divisor))
     kept = bits_of(near) - ((BIAS - 1 - less) << FRACTION_BITS)
     rest = (x.significand << (FRACTION_BITS + less)) - kept * divisor  # exact, although modulo 2^32
-    off = (rest >= divisor).astype(jnp.int32) - (rest < 0) - (rest < -divisor)
+    above, below = rest >= divisor, rest < 0
+    off = above.astype(jnp.int32) + (rest >= 2 * divisor) - below - (rest < -divisor) - (rest < -2 * divisor)
     kept, rest = kept + off, rest - off * divisor
     quarters = jnp.sign(rest) * (2 + jnp.sign(2 * rest - divisor))
     return (kept << ODD_BITS) + quarters, x.exponent - y.exponent + BIAS - less

@@ -28,6 +28,7 @@ from kernels_ref.block_binary32 import (
     ONE,
     SIGN,
     bits_of,
+    divided,
     normalised,
     not_broadcast,
     number_of,
@@ -138,7 +139,7 @@ def _plainly(bits: Array, numbers: Array, factor: Factor, made: BlockRequest) ->
     if is_power_of_two(made.spec.scale.format) and factor.operand is Given.SCALE:
         reciprocal = jnp.where(f > INFINITY, NAN, 2 * ONE - f)
         return bits_of(x * number_of(reciprocal))
-    return bits_of(x / number_of(not_broadcast(f, bits)))
+    return bits_of(divided(x, number_of(not_broadcast(f, bits))))
 
 
 def _decided(quotient: Array, sign: Array, made: BlockRequest) -> Array:
@@ -175,7 +176,7 @@ def _quotients(bits: Array, numbers: Array, factor: Factor, *, infinite: bool) -
         top = jnp.where(magnitude == INFINITY, INFINITY, top)
     if not factor.divides:
         return bits_of(number_of(top) * number_of(significand))
-    return bits_of(number_of(top) / number_of(not_broadcast(significand, bits)))
+    return bits_of(divided(number_of(top), number_of(not_broadcast(significand, bits))))
 
 
 def _of_block(f: Array, factor: Factor) -> tuple[Array, Array, Array]:

@@ -68,7 +68,7 @@ class PlainExecutor(JaxExecutor):
         a, b = jnp.broadcast_arrays(binary32.bits_of(left), binary32.bits_of(right))
         self.usual.append((_is_moderate(a & binary32.MAGNITUDE) | (a & binary32.MAGNITUDE == 0)) & _is_moderate(b))
         x, y = binary32.number_of(a), binary32.number_of(binary32.not_broadcast(b, a))
-        return x * y if operation is Operation.MUL else x / y
+        return x * y if operation is Operation.MUL else binary32.divided(x, y)
 
 
 def _is_moderate(bits: Array) -> Array:

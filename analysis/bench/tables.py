@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+#: from this batch on a product is bound by the matrix unit
+LONG = 256
 Row = dict[str, Any]
 Key = tuple[int, int, int]
 
@@ -31,7 +33,7 @@ def key(row: Row) -> Key:
 
 
 def fraction(row: Row, top: dict[str, float]) -> float | None:
-    """Of what the GPU allows: the larger share of the memory's and the matrix unit's ceiling; None where unknown.
+    """Of what the GPU allows: the larger share of the memory's and the matrix unit's ceiling; None if unknown.
 
     >>> row = {"what": "x", "bytes": 2e6, "operations": 0, "median": 1.0}
     >>> fraction(row, {"copy": 4e12})
@@ -42,6 +44,8 @@ def fraction(row: Row, top: dict[str, float]) -> float | None:
     ceiling = top.get("read" if row.get("operations") else "copy")
     shares = [1e6 * row["bytes"] / row["median"] / ceiling] if ceiling else []
     rate = top.get(f"XLA {row.get('operand')}")
+    if row.get("operations") and not rate and row["m"] >= LONG:
+        return None  # the matrix unit's ceiling counts, and was not measured
     if rate and row.get("operations"):
         shares.append(1e6 * row["operations"] / row["median"] / rate)
     return max(shares, default=None)
@@ -83,7 +87,7 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def _is_default(row: Row) -> bool:
-    return row.get("variant", "default") == "default"
+    return row.get("variant", "default") in ("default", "join='resident'")
 
 
 def _short(row: Row) -> str:

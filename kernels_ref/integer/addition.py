@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from formats.integer_only.additions import AdditionForm, AdditionRule, addition_rule
 from formats.results import INT32
+from kernels_ref.block_binary32 import divided
 from kernels_ref.integer.requantise import requantise
 from reference.integer.addition import centred
 from reference.integer.network import Affine
@@ -78,7 +79,7 @@ def _in_floats(a: Array, b: Array, scales: tuple[float, float, float]) -> Array:
     first, second, out = (np.float32(scale) for scale in scales)
     left, right = (jnp.clip(x.astype(jnp.float32) * s, -_GREATEST, _GREATEST) for x, s in ((a, first), (b, second)))
     divisor = _barrier(np.full(np.broadcast_shapes(a.shape, b.shape), out))
-    quotient = lax.round((left + right) / divisor, lax.RoundingMethod.TO_NEAREST_EVEN)
+    quotient = lax.round(divided(left + right, divisor), lax.RoundingMethod.TO_NEAREST_EVEN)
     whole = jnp.clip(quotient, -(2.0**31), 2.0**31 - 128).astype(jnp.int32)
     return jnp.where(quotient >= 2.0**31, INT32.maximum, whole)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from formats import parse_enum
 from formats.integer_only.softmax_tflite import Difference, SoftmaxForm, difference
+from kernels_ref.block_binary32 import divided
 from kernels_ref.integer.ibert.words import multiply
 from kernels_ref.integer.product import logical
 from reference.array.integer import fixed_point
@@ -69,7 +70,7 @@ def _by_floats_rows(q: Array, table: NDArray[np.float32]) -> Array:
         return total + term, None
 
     total: Array = control.scan(add, columns[0], columns[1:])[0]
-    inverse = jnp.float32(1) / (total[..., None] * jnp.float32(2.0**-8))
+    inverse = divided(jnp.float32(1), total[..., None] * jnp.float32(2.0**-8))
     product = control.optimization_barrier(terms * inverse)  # a fused multiply-add would round once
     return (jnp.minimum((product + jnp.float32(0.5)).astype(jnp.int32), 255) - 128).astype(jnp.int8)
 
