@@ -78,7 +78,8 @@ def dense_weights(packed: PackedWeights) -> DenseWeights:
     units of 128 rows times 256 elements of K.
 
     >>> from kernels_ref.hopper.packed import pack_weights
-    >>> packed = pack_weights(np.zeros((3, 8), np.uint8), product="ternary_int8", tensor_scale=np.float32(1))
+    >>> w = np.zeros((3, 8), np.uint8)
+    >>> packed = pack_weights(w, product="ternary_int8", tensor_scale=np.float32(1), split=UNIT)
     >>> dense_weights(packed).words is packed.words
     True
     """

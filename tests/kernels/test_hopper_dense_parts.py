@@ -111,7 +111,8 @@ class TestPackedWeights:
         rng = np.random.default_rng(0)
         w, scale = rng.integers(0, 8, (150, 400)).astype(np.uint8), rng.uniform(1, 9, (150, 4)).astype(np.float16)
         terms = {"product": "w4a8_qqq_g128", "group_scale": scale.view(np.uint16)}
-        packed, own = pack_weights(w, weight_scale=np.ones(150, np.float32), **terms), pack_dense(w, **terms)
+        packed = pack_weights(w, weight_scale=np.ones(150, np.float32), **terms, split=StreamK())
+        own = pack_dense(w, **terms)
         shared = dense_weights(packed)
         assert shared.words is packed.words
         assert (shared.n, shared.k) == (150, 400)
