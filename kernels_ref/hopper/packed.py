@@ -79,7 +79,7 @@ def pack_weights(
 
     >>> packed = pack_weights(jnp.zeros((128, 256), jnp.uint8), product="w4a16_channel", weight_scale=jnp.ones(128))
     >>> packed.words.shape
-    (1, 32, 128)
+    (1, 64, 128)
     """
     record = scaled_product(product)
     given: dict[str, Any] = {
