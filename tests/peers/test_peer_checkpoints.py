@@ -26,8 +26,11 @@ def bits_of(tensor):
     return tensor.contiguous().view({2: torch.int16, 4: torch.int32}[tensor.element_size()]).numpy()
 
 
-def assert_same(folder, state, due, config=None, metadata=None, name="up.weight"):
-    """The file that safetensors writes of ``state`` holds one weight, with the bits of ``due``."""
+def assert_same(folder, state, due, config=None, metadata=None, name="up.weight", *, minus_zero=True):
+    """The file that safetensors writes of ``state`` holds one weight, with the bits of ``due``.
+
+    Without ``minus_zero`` the owner's library has +0 where the weight is -0, somewhere.
+    """
     from safetensors.torch import save_file
 
     save_file({key: value.contiguous() for key, value in state.items()}, folder / "model.safetensors", metadata)
@@ -37,7 +40,12 @@ def assert_same(folder, state, due, config=None, metadata=None, name="up.weight"
     assert [(tensor.name, tensor.values.dtype.name) for tensor in loaded] == [(name, str(due.dtype).split(".")[1])]
     assert loaded.skipped == ()
     found = np.ascontiguousarray(loaded[0].values)
-    np.testing.assert_array_equal(found.view(f"i{found.itemsize}"), bits_of(due))
+    bits = found.view(f"i{found.itemsize}")
+    if not minus_zero:
+        is_minus_zero = bits == np.iinfo(bits.dtype).min
+        assert is_minus_zero.any()
+        bits = np.where(is_minus_zero, 0, bits)
+    np.testing.assert_array_equal(bits, bits_of(due))
 
 
 def drawn(*shape, seed=0):
@@ -54,7 +62,10 @@ def test_bitsandbytes(tmp_path, kind, dtype, shape, nested):
 
     made, state = peer.quantize_4bit(drawn(*shape).to(dtype), quant_type=kind, blocksize=64, compress_statistics=nested)
     stored = {f"up.weight.{key}": value for key, value in state.as_dict(packed=True).items()}
-    assert_same(tmp_path, {"up.weight": made, **stored}, peer.dequantize_4bit(made, state))
+    # on processors with AVX-512 rows of whole blocks go through a table of 16 numbers that has +0 for FP4's -0
+    by_table = torch.backends.cpu.get_cpu_capability() == "AVX512" and shape[1] % 64 == 0
+    due = peer.dequantize_4bit(made, state)
+    assert_same(tmp_path, {"up.weight": made, **stored}, due, minus_zero=not (kind == "fp4" and by_table))
 
 
 @pytest.fixture(scope="module")
