@@ -3,33 +3,14 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from kernels_ref.hopper.expand import LOW_BYTES, MINUS_ZERO
+from kernels_ref.mlir_words import MlirWords
 
 
-class MlirLanes:
+class MlirLanes(MlirWords):
     """Emits the program into the MLIR block that is open."""
-
-    def __init__(self) -> None:
-        self.ir: Any = importlib.import_module("jaxlib.mlir.ir")
-        self.arith: Any = importlib.import_module("jaxlib.mlir.dialects.arith")
-        self.llvm: Any = importlib.import_module("jaxlib.mlir.dialects.llvm")
-        self.i32 = self.ir.IntegerType.get_signless(32)
-
-    def word(self, value: int) -> Any:
-        signed = value - (1 << 32) if value >> 31 else value
-        return self.arith.constant(self.i32, self.ir.IntegerAttr.get(self.i32, signed))
-
-    def both(self, x: Any, y: Any) -> Any:
-        return self.arith.andi(x, y)
-
-    def either(self, x: Any, y: Any) -> Any:
-        return self.arith.ori(x, y)
-
-    def differ(self, x: Any, y: Any) -> Any:
-        return self.arith.xori(x, y)
 
     def rotate(self, x: Any, places: int) -> Any:
         return self.llvm.intr_fshl(x, x, self.word(places))

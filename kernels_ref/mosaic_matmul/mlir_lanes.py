@@ -7,23 +7,19 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from kernels_ref.mlir_words import MlirWords
 
-class MlirLanes:
+
+class MlirLanes(MlirWords):
     """Emits the program into the MLIR block that is open."""
 
     def __init__(self) -> None:
-        self.ir: Any = importlib.import_module("jaxlib.mlir.ir")
-        dialects = ("arith", "gpu", "llvm", "scf", "vector")
-        self.arith, self.gpu, self.llvm, self.scf, self.vector = (
-            importlib.import_module(f"jaxlib.mlir.dialects.{name}") for name in dialects
+        super().__init__()
+        self.gpu, self.scf, self.vector = (
+            importlib.import_module(f"jaxlib.mlir.dialects.{name}") for name in ("gpu", "scf", "vector")
         )
         self.utils: Any = importlib.import_module("jax.experimental.mosaic.gpu.utils")
-        self.i32 = self.ir.IntegerType.get_signless(32)
         self.f32 = self.ir.F32Type.get()
-
-    def word(self, value: int) -> Any:
-        signed = value - (1 << 32) if value >> 31 else value
-        return self.arith.constant(self.i32, self.ir.IntegerAttr.get(self.i32, signed))
 
     def thread(self) -> Any:
         return self.arith.index_cast(self.i32, self.gpu.thread_id(self.gpu.Dimension.x))
@@ -39,15 +35,6 @@ class MlirLanes:
 
     def multiply(self, x: Any, y: Any) -> Any:
         return self.arith.muli(x, y)
-
-    def both(self, x: Any, y: Any) -> Any:
-        return self.arith.andi(x, y)
-
-    def either(self, x: Any, y: Any) -> Any:
-        return self.arith.ori(x, y)
-
-    def differ(self, x: Any, y: Any) -> Any:
-        return self.arith.xori(x, y)
 
     def right(self, x: Any, places: int) -> Any:
         return self.arith.shrui(x, self.word(places))
