@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels_ref.hopper.dense_traced import jnp, lax
+from kernels_ref.hopper.traced import jnp, lax
 
 
 class ArrayLanes:

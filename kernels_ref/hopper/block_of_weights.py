@@ -11,11 +11,11 @@ import numpy as np
 from kernels_ref.hopper import fragments
 from kernels_ref.hopper.array_lanes import ArrayLanes
 from kernels_ref.hopper.decoder import Decoder
-from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.expand import expand
 from kernels_ref.hopper.fragments import CHUNK, ROWS, THREADS
 from kernels_ref.hopper.mlir_lanes import MlirLanes
 from kernels_ref.hopper.planes import LINE, lines
+from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.pallas import pallas
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from kernels_ref.hopper.dense_epilogue import Epilogue
 from kernels_ref.hopper.dense_plan import Plan
 from kernels_ref.hopper.dense_stream import LOADER_REGISTERS, Ring, Stream, load_all
-from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.dense_variant import SQUARE
 from kernels_ref.hopper.dense_weights import block_index, expanded
 from kernels_ref.hopper.fragments import ROWS
+from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.pallas import pallas
 
 #: axes of the grid: clusters, thread blocks of a cluster, warpgroups of a thread block

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from kernels_ref.hopper.dense_plan import Plan
-from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.dense_variant import SQUARE
 from kernels_ref.hopper.dense_weights import exponent
+from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.pallas import pallas
 
 _SHAPE = (SQUARE, SQUARE)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kernels_ref.hopper.dense_traced import lax
 from kernels_ref.hopper.dense_variant import Walk
+from kernels_ref.hopper.traced import lax
 from kernels_ref.pallas import pallas
 
 #: registers that the loading warpgroup keeps for each of its threads

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from kernels_ref.hopper.dense_traced import lax
+from kernels_ref.hopper.traced import lax
 from kernels_ref.pallas import pallas
 
 #: rows of a tensor-core instruction, which is one warpgroup's

@@ -12,8 +12,8 @@ import numpy as np
 
 from formats.products import Factor, ScaledProduct
 from kernels_ref.hopper.decoder import decoder
-from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.fragments import ROWS
+from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.pallas import pallas
 
 RESULTS: dict[str, Any] = {"bfloat16": jnp.bfloat16, "float16": jnp.float16, "float32": jnp.float32}

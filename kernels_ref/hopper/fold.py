@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.fragments import ROWS
+from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.pallas import pallas
 
 

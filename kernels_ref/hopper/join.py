@@ -13,10 +13,10 @@ from typing import Any
 
 import jax
 
-from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.finish import Finish, result_dtype
 from kernels_ref.hopper.flags import Fresh, Kept, is_resident
 from kernels_ref.hopper.fragments import ROWS
+from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.pallas import pallas
 
 Keep = Callable[[Any, Any, Any], None]

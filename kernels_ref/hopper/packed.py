@@ -13,9 +13,9 @@ from jax.typing import ArrayLike
 
 from formats.products import Factor, ScaledProduct, StreamK, Weight, scaled_product
 from kernels_ref.hopper.decoder import Finish, decoder
-from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.planes import pack_planes
+from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.hopper.work import Work
 from reference.codec import decode
 from reference.products.arguments import Size, check_given, groups_of

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from kernels_ref.hopper import fragments
 from kernels_ref.hopper.decoder import Decoder, Plane
-from kernels_ref.hopper.dense_traced import jnp
 from kernels_ref.hopper.fragments import CHUNK, ROWS, THREADS
+from kernels_ref.hopper.traced import jnp
 
 #: words of a line: a warpgroup reads four lines at once
 LINE = 128

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from formats.products import ScaledProduct, Weight
-from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.fragments import CHUNK, ROWS
+from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.pallas import pallas
 
 

@@ -13,13 +13,13 @@ from formats import Rounding, Saturation
 from formats.products import Factor, ScaledProduct, StreamK
 from formats.products.record import value_format
 from kernels_ref.codec import as_jax
-from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.finish import epilogue
 from kernels_ref.hopper.flags import is_resident
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.join import added
 from kernels_ref.hopper.packed import PackedWeights, pack_weights
 from kernels_ref.hopper.streaming import DTYPES, Body, kernel
+from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.hopper.variant import Variant
 from kernels_ref.hopper.work import Work
 from kernels_ref.pallas import pallas

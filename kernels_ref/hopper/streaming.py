@@ -16,11 +16,11 @@ from formats.products import ScaledProduct
 from kernels_ref.hopper import rows as row_words
 from kernels_ref.hopper.block_of_weights import interpreted, pieces
 from kernels_ref.hopper.decoder import decoder
-from kernels_ref.hopper.dense_traced import jnp, lax
 from kernels_ref.hopper.fold import fused
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.join import Join, Planes
 from kernels_ref.hopper.planes import LINE, lines
+from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.hopper.variant import SHARED, Variant
 from kernels_ref.hopper.work import Work
 from kernels_ref.pallas import interpreter, pallas

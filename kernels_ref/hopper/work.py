@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from formats.products import StreamK
-from kernels_ref.hopper.dense_traced import jnp, lax
+from kernels_ref.hopper.traced import jnp, lax
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
