@@ -17,7 +17,7 @@ _NUMPY: Any = jax.numpy
 
 Pack = Callable[[dict[str, Any]], dict[str, Any]]
 
-#: rows that are packed together
+#: rows that are packed together for dense kernels
 TILE = 128
 
 
@@ -78,16 +78,19 @@ def of_many_rows(claim: KernelContract, shape: Shape, way: str, seed: int) -> tu
 
     What a kernel moves and computes does not depend on the codes, and packing all rows would take a CPU minutes.
     """
-    if shape.n % TILE:
-        raise ValueError(f"N = {shape.n} must be a multiple of {TILE}, the rows of a tile")
+    rows = claim.split_k.rows if way == STREAMED and claim.split_k else TILE
+    if way != STREAMED and shape.n % rows:
+        raise ValueError(f"N = {shape.n} must be a multiple of {rows}, the rows of a tile")
     pack, found = packer(claim, way), packing(claim, way)
     assert pack is not None
     assert found is not None
-    one, two = (_drawn(claim, shape, rows, seed) for rows in (TILE, 2 * TILE))
+    one, two = (_drawn(claim, shape, count * rows, seed) for count in (1, 2))
     small, double = pack(one), pack(two)
     named = {each.name: each for each in claim.operands}
     long = {name: np.resize(small[name], shape.of(named[name].shape)) for name in small if name != found.argument}
-    weights = _stretched(small[found.argument], double[found.argument], shape.n // TILE)
+    weights = _stretched(small[found.argument], double[found.argument], -(-shape.n // rows))
+    if shape.n % rows:
+        weights = _of_rows(weights, shape.n)
     return {**_JAX.tree.map(_NUMPY.asarray, long), found.argument: weights}, one
 
 
@@ -104,6 +107,14 @@ def _stretched(x: Any, y: Any, times: int) -> Any:
     if parts:
         return _rebuilt(x, {key: _stretched(value, others[key], times) for key, value in parts.items()})
     return x * times if type(x) is int and y == 2 * x else x
+
+
+def _of_rows(weights: Any, n: int) -> Any:
+    """Packed weights whose last tile is not whole."""
+    factors = {name: factor[:n] for name, factor in weights.factors.items()}
+    dyadic = weights.dyadic and tuple(each[:n] for each in weights.dyadic)
+    work = dataclasses.replace(weights.work, n=n)
+    return dataclasses.replace(weights, factors=factors, dyadic=dyadic, work=work)
 
 
 def _parts(x: Any) -> dict[Any, Any]:

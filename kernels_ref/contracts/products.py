@@ -5,7 +5,7 @@ from __future__ import annotations
 from formats.products import Factor, ScaledProduct, scaled_product, scaled_products
 from kernels_ref.contracts.record import KernelContract, Operand, Operation, Shape
 from kernels_ref.hopper.dense_plan import is_dense
-from kernels_ref.hopper.packed import SPLIT
+from kernels_ref.hopper.packed import default_split
 
 GOLDEN = "reference.scaled_product.scaled_matmul"
 STREAMED = "kernels_ref.hopper.scaled_matmul"
@@ -25,7 +25,7 @@ def product_contracts() -> tuple[KernelContract, ...]:
 
 
 def _contract(product: ScaledProduct) -> KernelContract:
-    split = SPLIT
+    split = default_split(product)
     return KernelContract(
         name=product.name,
         operation=Operation.SCALED_PRODUCT,

@@ -12,18 +12,18 @@ from kernels_ref.hopper.dense_weights import DenseWeights, dense_weights, pack_d
 from kernels_ref.hopper.element_codebook import decode_codebook, encode_codebook
 from kernels_ref.hopper.element_packed import decode_packed, encode_packed
 from kernels_ref.hopper.element_requantise import requantise
-from kernels_ref.hopper.packed import SPLIT, PackedWeights, pack_weights
+from kernels_ref.hopper.packed import PackedWeights, default_split, pack_weights
 from kernels_ref.hopper.scaled_matmul import scaled_matmul, streamed
 from kernels_ref.hopper.variant import Variant
 
 __all__ = [
-    "SPLIT",
     "DenseVariant",
     "DenseWeights",
     "PackedWeights",
     "Variant",
     "decode_codebook",
     "decode_packed",
+    "default_split",
     "dense_matmul",
     "dense_weights",
     "encode_codebook",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kernels_ref.hopper.decoder import LOWERED
 from kernels_ref.hopper.traced import jnp, lax
 
 
@@ -31,6 +32,9 @@ class ArrayLanes:
     def rotate(self, x: Any, places: int) -> Any:
         return (x << self.word(places)) | (x >> self.word(32 - places))
 
+    def masked(self, x: Any, mask: int, flipped: int) -> Any:
+        return x & self.word(mask) ^ self.word(flipped)
+
     def times_power(self, x: Any, power: int) -> Any:
         """The power is large and positive: a subnormal number is its fraction times a power of two."""
 
@@ -41,6 +45,13 @@ class ArrayLanes:
             return (half & self.word(0x8000)) | self.xp.where(magnitude < 128, tiny, normal)
 
         return scaled(x & self.word(0xFFFF)) | scaled(x >> self.word(16)) << self.word(16)
+
+    def count_plus(self, x: Any, left: int, z: Any) -> Any:
+        def half(high: bool) -> Any:
+            count = ((x >> self.word(16)) if high else (x & self.word(0xFFFF))).astype(np.float32)
+            return self._bits(count * np.float32(2.0 ** (LOWERED - left)) + self._number(z, high))
+
+        return (half(False) >> self.word(16)) | (half(True) & self.word(0xFFFF0000))
 
     def fma_bfloat16(self, x: Any, y: Any, z: Any) -> Any:
         """Exact in float32 for the program's operands, and its result in bfloat16."""
@@ -57,9 +68,9 @@ class ArrayLanes:
 
         return half(0) | half(16)
 
-    def subtract_float16(self, x: Any, y: Any) -> Any:
+    def field_minus(self, x: Any, left: int, offset: int) -> Any:
         def half(at: int) -> Any:
-            return self._bits16(self._half(x, at) - self._half(y, at)) << self.word(at)
+            return self._bits16((self._half(x, at) - 1024) * np.float32(2.0**-left) - offset) << self.word(at)
 
         return half(0) | half(16)
 

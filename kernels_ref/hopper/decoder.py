@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import enum
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import formats
 from formats import FloatSpec, IntSpec
-from formats.products import ScaledProduct, Weight
+from formats.products import ScaledProduct, Weight, scaled_product
 
+#: the unit that integers are given to the tensor core in, as a power of two: 2^-133 times the largest factor
+LOWERED = 127 - 133
 #: fraction bits, bits and bias of what a tensor core multiplies
 _OPERANDS = {"bfloat16": (7, 16, 127), "float8_e4m3fn": (3, 8, 7)}
 
@@ -27,8 +29,7 @@ class Finish(enum.Enum):
     NOTHING = "nothing"
     MULTIPLY = "multiply"  #: bfloat16: times a power of two
     MULTIPLY_BY_SCALE = "multiply_by_scale"  #: bfloat16: times a power of two, then times the scale of the row
-    SUBTRACT = "subtract"  #: bfloat16: 128 and the code, minus a constant or minus the row's
-    SUBTRACT_SIGN = "subtract_sign"  #: bfloat16: 128 and seven bits, minus 128 or 256 as the eighth bit says
+    SUBTRACT = "subtract"  #: bfloat16: the code as the number of subnormal steps, minus a constant or minus the row's
     REQUANTISE = "requantise"  #: float16: times the scale of the row, rounded to an integer
 
 
@@ -40,6 +41,12 @@ class Plane:
     places: tuple[int, ...]  #: of a lane, one for each bit
     rotations: tuple[int, ...]  #: to the left; one for each field of a lane
     lane: int
+    slides: bool = False  #: whether a field may lie further to the left, wherever it ends below bit 8
+
+    def taken(self, rotation: int) -> tuple[int, int]:
+        """By how much a word is rotated for a field, and how far to the left of ``places`` the field is then."""
+        left = -rotation % 8 if self.slides else 0
+        return (rotation + left) % 32, left
 
     @property
     def mask(self) -> int:
@@ -55,8 +62,8 @@ class Decoder:
     lane: int  #: bits of the lanes that the fields are put in
     finish: Finish
     exponent: int = 0
-    constant: int = 0  #: power of two of MULTIPLY, or what SUBTRACT sets beside the code
-    offset: int = 0  #: what SUBTRACT takes off
+    constant: int = 0  #: power of two of MULTIPLY, or the bits that SUBTRACT and REQUANTISE flip
+    offset: int = 0  #: what they take off
 
     @property
     def bits(self) -> int:
@@ -91,18 +98,38 @@ def _of_float(spec: FloatSpec, product: ScaledProduct) -> Decoder:
 
 
 def _of_int(spec: IntSpec, product: ScaledProduct) -> Decoder:
-    """For int8 the code comes into the top of the byte; for bfloat16 it is the fraction of a number from 128 on."""
+    """For int8 the code comes into the top of the byte; for bfloat16 it is a count of subnormal steps.
+
+    The patterns of bfloat16 up to 255 are the numbers ``pattern * 2^-133``: its subnormal numbers and those of the
+    first exponent lie equally far apart. So a field that ends below bit 8 need not be moved: the one factor that makes
+    it a number of the unit 2^-6 differs, ``2^127`` or less. Sums then count 2^-6 times.
+    """
     if product.weight is Weight.REQUANTISED:
         sign = 1 << (spec.bits - 1)
-        return Decoder(_planes(tuple(range(spec.bits)), 16), 16, Finish.REQUANTISE, constant=0x6400 | sign, offset=sign)
+        return Decoder(_sliding(spec.bits), 16, Finish.REQUANTISE, constant=sign, offset=sign)
     if product.a == "int8":
         places = tuple(range(8 - spec.bits, 8))
         return Decoder(_planes(places, 8), 8, Finish.NOTHING, exponent=8 - spec.bits)
-    planes = _planes(tuple(range(spec.bits)), 16)
-    if spec.bits == 8:
-        return Decoder(planes, 16, Finish.SUBTRACT_SIGN)
     sign = 1 << (spec.bits - 1) if spec.signed else 0
-    return Decoder(planes, 16, Finish.SUBTRACT, constant=0x4300 | sign, offset=128 + sign)
+    return Decoder(_sliding(spec.bits), 16, Finish.SUBTRACT, exponent=LOWERED, constant=sign, offset=sign)
+
+
+def left_over(product: ScaledProduct) -> int:
+    """The power of two that finished sums have too many: where activations are bfloat16, group scales take it.
+
+    >>> [left_over(scaled_product(name)) for name in ("w4a16_g128", "w4a16_channel", "mxfp4_e4m3")]
+    [0, -6, -6]
+    """
+    return 0 if product.scales_sums and product.a == "bfloat16" else decoder(product).exponent
+
+
+def _sliding(bits: int) -> tuple[Plane, ...]:
+    """Fields at every place of the lower byte, which slide; then those of the upper one."""
+    planes = _planes(tuple(range(bits)), 16)
+    if len(planes) > 1:
+        return planes
+    rotations = tuple((byte - place) % 32 for byte in (0, 8) for place in range(0, 8, bits))
+    return (replace(planes[0], rotations=rotations, slides=True),)
 
 
 def _planes(places: tuple[int, ...], lane: int) -> tuple[Plane, ...]:

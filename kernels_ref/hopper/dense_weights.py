@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from formats.products import ScaledProduct, StreamK, scaled_product
 from kernels_ref.codec import as_jax
 from kernels_ref.hopper.block_of_weights import interpreted, pieces
+from kernels_ref.hopper import rows
 from kernels_ref.hopper.decoder import decoder
 from kernels_ref.hopper.dense_plan import Plan, is_dense, is_expanded
 from kernels_ref.hopper.fragments import CHUNK, ROWS
@@ -88,9 +89,10 @@ def dense_weights(packed: PackedWeights) -> DenseWeights:
     if (work.split.rows, work.split.depth) != (UNIT.rows, UNIT.depth):
         raise ValueError(f"{work.split} has other units than the dense kernel: {UNIT.rows} rows, {UNIT.depth} of K")
     scales = packed.scales
-    if scales is not None:  # of units: (tiles * steps, groups, rows)
-        by_unit = scales.reshape(work.tiles, work.steps, -1, UNIT.rows)
-        scales = by_unit.transpose(1, 2, 0, 3).reshape(-1, work.tiles * UNIT.rows)
+    if scales is not None:
+        of_units = rows.scales(product, UNIT.depth).unpack(scales)  # (tiles * steps, rows, groups)
+        by_unit = of_units.reshape(work.tiles, work.steps, UNIT.rows, -1)
+        scales = by_unit.transpose(1, 3, 0, 2).reshape(-1, work.tiles * UNIT.rows)
     return DenseWeights(packed.words, scales, work.n, work.k)
 
 

@@ -14,10 +14,10 @@ from kernels_ref.hopper.decoder import Decoder, Finish, Plane
 #: for each group of a block the words of a thread's two rows
 Rows = Sequence[tuple[Any, Any]]
 
-#: two of them in a word: -0, 1 and 2^10 + 2^8, to which an int8 is added
-MINUS_ZERO, ONE, BYTE = 0x80008000, 0x3F803F80, 0x65006500
-#: where the sign of a byte stands in the fraction of 128; -128 and the sign make -256
-SIGN, MINUS_128 = 0x00800080, 0xC300C300
+#: two of them in a word: -0, and 2^10 + 2^8, to which an int8 is added
+MINUS_ZERO, BYTE = 0x80008000, 0x65006500
+#: the pattern of 2^10 in float16, whose unit is 1
+TWO_TO_10 = 0x6400
 #: bytes 0 and 2 of two words
 LOW_BYTES = 0x6420
 
@@ -45,8 +45,16 @@ class Lanes(Protocol):
         """Rotated to the left."""
         ...
 
+    def masked(self, x: Any, mask: int, flipped: int) -> Any:
+        """``x & mask ^ flipped``."""
+        ...
+
     def times_power(self, x: Any, power: int) -> Any:
         """Two bfloat16 numbers times ``2^power``, exactly; subnormal numbers are numbers."""
+        ...
+
+    def count_plus(self, x: Any, left: int, z: Any) -> Any:
+        """Two fields of at most 8 bits, ``left`` places too far to the left, times 2^-6, plus two bfloat16 ``z``."""
         ...
 
     def fma_bfloat16(self, x: Any, y: Any, z: Any) -> Any:
@@ -57,8 +65,8 @@ class Lanes(Protocol):
         """Two float16 ``x y + z``, rounded once."""
         ...
 
-    def subtract_float16(self, x: Any, y: Any) -> Any:
-        """Two float16 ``x - y``, rounded once."""
+    def field_minus(self, x: Any, left: int, offset: int) -> Any:
+        """The fields of two float16 ``2^10 + 2^left field``, minus a small integer, as float16."""
         ...
 
     def low_bytes(self, x: Any, y: Any) -> Any:
@@ -76,7 +84,13 @@ def expand(lanes: Lanes, decoder: Decoder, words: list[Any], rows: Rows = ()) ->
     fields = _fields(lanes, decoder, words)
     if decoder.finish is Finish.REQUANTISE:
         return _requantised(lanes, decoder, fields, rows)
-    return [_finish(lanes, decoder, x, _of_row(rows, i, len(fields))) for i, x in enumerate(fields)]
+    return [_finish(lanes, decoder, x, _left(decoder, i), _of_row(rows, i, len(fields))) for i, x in enumerate(fields)]
+
+
+def _left(decoder: Decoder, register: int) -> int:
+    """How far to the left the fields of a register lie."""
+    plane = decoder.planes[0]
+    return plane.taken(plane.rotations[register % len(plane.rotations)])[1]
 
 
 def _of_row(rows: Rows, register: int, registers: int) -> Any:
@@ -90,18 +104,33 @@ def _fields(lanes: Lanes, decoder: Decoder, words: list[Any]) -> list[Any]:
     first = 0
     for plane in decoder.planes:
         count = 2 * len(plane.bits)
-        fields = [_field(lanes, plane, word, r) for word in words[first : first + count] for r in plane.rotations]
-        total = [lanes.either(x, y) for x, y in zip(total, fields, strict=True)] if total else fields
+        flipped = None if total else decoder
+        fields = [
+            _field(lanes, plane, word, r, flipped) for word in words[first : first + count] for r in plane.rotations
+        ]
+        total = [lanes.differ(x, y) for x, y in zip(total, fields, strict=True)] if total else fields
         first += count
     return total
 
 
-def _field(lanes: Lanes, plane: Plane, word: Any, rotation: int) -> Any:
-    moved = lanes.rotate(word, rotation) if rotation else word
-    return moved if plane.mask == 0xFFFFFFFF else lanes.both(moved, lanes.word(plane.mask))
+def _flipped(decoder: Decoder, left: int) -> int:
+    """The bits of fields that are flipped, and what is set beside them, in both lanes."""
+    if decoder.finish not in (Finish.SUBTRACT, Finish.REQUANTISE):
+        return 0
+    beside = TWO_TO_10 if decoder.finish is Finish.REQUANTISE else 0
+    return (decoder.constant << left | beside) * 0x10001
 
 
-def _finish(lanes: Lanes, decoder: Decoder, x: Any, row: Any) -> Any:
+def _field(lanes: Lanes, plane: Plane, word: Any, rotation: int, decoder: Decoder | None) -> Any:
+    """The field of a plane; where ``decoder`` is given, with what it flips."""
+    turn, left = plane.taken(rotation)
+    moved = lanes.rotate(word, turn) if turn else word
+    if decoder is not None and (flipped := _flipped(decoder, left)):
+        return lanes.masked(moved, plane.mask << left, flipped)
+    return moved if plane.mask == 0xFFFFFFFF else lanes.both(moved, lanes.word(plane.mask << left))
+
+
+def _finish(lanes: Lanes, decoder: Decoder, x: Any, left: int, row: Any) -> Any:
     match decoder.finish:
         case Finish.MULTIPLY:
             return lanes.times_power(x, decoder.constant)
@@ -109,24 +138,15 @@ def _finish(lanes: Lanes, decoder: Decoder, x: Any, row: Any) -> Any:
             x = lanes.times_power(x, decoder.constant)
             return lanes.fma_bfloat16(x, row, lanes.word(MINUS_ZERO))
         case Finish.SUBTRACT:
-            x = lanes.differ(x, lanes.word(decoder.constant * 0x10001))
-            return lanes.fma_bfloat16(x, lanes.word(ONE), lanes.word(_offset(decoder)) if row is None else row)
-        case Finish.SUBTRACT_SIGN:
-            sign = lanes.either(lanes.both(x, lanes.word(SIGN)), lanes.word(MINUS_128))
-            x = lanes.either(lanes.both(x, lanes.word(0x007F007F)), lanes.word(0x43004300))
-            return lanes.fma_bfloat16(x, lanes.word(ONE), sign)
+            return lanes.count_plus(x, left, lanes.word(_offset(decoder)) if row is None else row)
         case _:
             return x
 
 
 def _offset(decoder: Decoder) -> int:
-    """Minus 128 and the bias of a signed code, twice: its unit is 1 from 128 to 255."""
-    return (0xC300 + decoder.offset - 128) * 0x10001
-
-
-def row_word(lanes: Lanes, zero_point: Any) -> Any:
-    """Minus 128 and the zero point, twice, from a word that holds the zero point twice."""
-    return lanes.either(zero_point, lanes.word(MINUS_128))
+    """Minus the bias of a signed code, a power of two, in the unit of the operands, twice; -0 if there is none."""
+    power = decoder.offset.bit_length() - 1 + decoder.exponent
+    return MINUS_ZERO | ((127 + power) << 7) * 0x10001 if decoder.offset else MINUS_ZERO
 
 
 def _requantised(lanes: Lanes, decoder: Decoder, fields: list[Any], rows: Rows) -> list[Any]:
@@ -135,8 +155,7 @@ def _requantised(lanes: Lanes, decoder: Decoder, fields: list[Any], rows: Rows) 
     for i in range(0, len(fields), 2):
         parts: list[Any] = []
         for x in fields[i : i + 2]:
-            x = lanes.differ(x, lanes.word(decoder.constant * 0x10001))
-            x = lanes.subtract_float16(x, lanes.word((0x6400 + decoder.offset) * 0x10001))
+            x = lanes.field_minus(x, _left(decoder, len(registers) * 2 + len(parts)), decoder.offset)
             parts.append(lanes.fma_float16(x, _of_row(rows, i // 2, len(fields) // 2), lanes.word(BYTE)))
         registers.append(lanes.low_bytes(*parts))
     return registers

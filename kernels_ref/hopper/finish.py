@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from formats.products import Factor, ScaledProduct
-from kernels_ref.hopper.decoder import decoder
+from kernels_ref.hopper.decoder import left_over
 from kernels_ref.hopper.fragments import ROWS
 from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.pallas import pallas
@@ -64,7 +64,7 @@ def _read(factor: Factor, ref: Any, row: Any, token: Any, finish: Finish) -> Any
 
 def epilogue(product: ScaledProduct, sums: Any, factors: dict[Factor, Any]) -> Any:
     """Sums (M, N) to results, as plain JAX: factors are (N,), (M,) and (1,)."""
-    power = decoder(product).exponent
+    power = left_over(product)
     if sums.dtype == jnp.int32:
         sums = sums >> power
         if product.requantiser:
@@ -115,7 +115,7 @@ class _Emitter:
             self.store(self.finished(number, row, token), row, token)
 
     def finished(self, number: Any, row: int, token: int) -> Any:
-        power = decoder(self.product).exponent
+        power = left_over(self.product)
         if self.product.a == "int8":
             number = self.arith.shrsi(number, self.word(power)) if power else number
             if self.product.requantiser:

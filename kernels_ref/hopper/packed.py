@@ -12,9 +12,11 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from formats.products import Factor, ScaledProduct, StreamK, Weight, scaled_product
+from kernels_ref.hopper import rows
 from kernels_ref.hopper.decoder import Finish, decoder
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.planes import pack_planes
+from kernels_ref.hopper.rows import RowWords
 from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.hopper.work import Work
 from reference.codec import decode
@@ -32,8 +34,6 @@ _DTYPES: dict[str, Any] = {
 }
 
 
-#: how K is cut where nothing else is said: of the depths tried on an H200, the fastest for up to 64 tokens
-SPLIT = StreamK(rows=128, depth=512, blocks=132)
 #: at which sums of products of bytes may leave 32 bits
 _LONGEST = 1 << 17
 #: passes over the weights that there are flags for
@@ -73,13 +73,13 @@ def pack_weights(
 
     Codes lie tile by tile (`planes`), so that each thread block reads one run of memory; scales and zero points lie
     beside them. N and K are filled up with zeros to whole tiles and units. ``split`` is the declared stream-K cut, by
-    default `SPLIT`, of 132 thread blocks. Works under jit, where values are not looked at. Errors are those of
+    default `default_split`'s, of 132 thread blocks. Works under jit, where values are not looked at. Errors are those of
     `kernels_ref.scaled_matmul`; also ``ValueError`` for a split that the kernel does not have, for NaN among weights
     that are decoded, and for K at which sums of integers may leave 32 bits.
 
     >>> packed = pack_weights(jnp.zeros((128, 256), jnp.uint8), product="w4a16_channel", weight_scale=jnp.ones(128))
     >>> packed.words.shape
-    (1, 64, 128)
+    (2, 48, 128)
     """
     record = scaled_product(product)
     given: dict[str, Any] = {
@@ -92,7 +92,7 @@ def pack_weights(
     }
     terms = {name: _array(term) for name, term in given.items() if term is not None}
     codes = _array(w)
-    work = _work(record, codes.shape, split or SPLIT)
+    work = _work(record, codes.shape, split or default_split(record))
     _check(record, work, codes, terms)
     layout = _Layout(work)
     scales, zeros = terms.get("group_scale"), terms.get("zero_point")
@@ -107,6 +107,22 @@ def pack_weights(
         product=record,
         work=work,
     )
+
+
+def default_split(product: str | ScaledProduct) -> StreamK:
+    """How K is cut where nothing else is said: of the units tried on an H200, the fastest for up to 64 tokens.
+
+    Three warpgroups take turns where few bits make many instructions: where weights are made two at a time, or sums are
+    scaled. Two units and more must fit in shared memory, and operands of 16 bits take more of it, and of registers.
+
+    >>> default_split("w4a16_g128"), default_split("w8a8_int8").rows
+    (StreamK(rows=192, depth=256, blocks=132), 128)
+    """
+    record = scaled_product(product)
+    code, wide = decoder(record), record.a == "bfloat16"
+    many = code.bits <= 2 or (code.bits <= 4 and (code.lane == 16 or record.scales_sums))
+    shallow = wide and (many or code.bits == 8)
+    return StreamK(rows=192 if many else 128, depth=256 if shallow else 512, blocks=132)
 
 
 def _array(term: ArrayLike) -> Any:
@@ -124,7 +140,7 @@ def _word(term: Any) -> Array:
 def _work(record: ScaledProduct, shape: tuple[int, ...], split: StreamK) -> Work:
     if len(shape) != 2 or 0 in shape:
         raise ValueError(f"w needs two axes (N, K) that are not empty; its shape is {shape}")
-    if split.rows % ROWS or not ROWS <= split.rows <= 3 * ROWS:
+    if split.rows % ROWS or not ROWS <= split.rows <= 3 * ROWS:  # a fifth warpgroup would wait for registers for ever
         raise ValueError(f"split.rows={split.rows} must be 64, 128 or 192: a warpgroup for each 64")
     if split.depth % CHUNK or (record.weight_rows % split.rows and record.weight_rows != 1):
         raise ValueError(f"split {split} must have a depth that is a multiple of {CHUNK}, and rows that share scales")
@@ -180,12 +196,12 @@ class _Layout:
         have: tuple[int, int] = x.shape
         return xp.pad(x, [(0, due[axis] - have[axis]) for axis in range(2)])
 
-    def units(self, x: Array, columns: int) -> Array:
-        """(N, ``columns`` for each unit) to (units, columns, rows)."""
+    def units(self, x: Array, layout: RowWords) -> Array:
+        """(N, ``layout.count`` for each unit) to words, unit by unit."""
         work = self.work
-        filled = self.filled(x, work.steps * columns)
-        split = filled.reshape(work.tiles, work.split.rows, work.steps, columns).transpose(0, 2, 3, 1)
-        return split.reshape(work.units, columns, work.split.rows)
+        filled = self.filled(x, work.steps * layout.count)
+        split = filled.reshape(work.tiles, work.split.rows, work.steps, layout.count).swapaxes(1, 2)
+        return layout.pack(split.reshape(work.units, work.split.rows, layout.count))
 
     def scales(self, codes: Any, record: ScaledProduct) -> Array:
         """Scales of groups as the kernel reads them."""
@@ -193,10 +209,10 @@ class _Layout:
         exact = codes.dtype == dtype or jnp.issubdtype(codes.dtype, jnp.floating)
         numbers = codes.astype(dtype) if exact else lax.bitcast_convert_type(codes, dtype)
         numbers = jnp.repeat(numbers, record.weight_rows, axis=0)[: self.work.n]
-        return self.units(numbers, self.work.split.depth // (record.group or 1))
+        return self.units(numbers, rows.scales(record, self.work.split.depth))
 
     def zeros(self, codes: Any, record: ScaledProduct) -> Array:
         """Zero points, one for each 128 elements of K."""
         of_groups = jnp.asarray(codes).astype(jnp.uint8).reshape(self.work.n, -1)
         of_chunks = of_groups[:, groups_of(record.group and record.group // CHUNK, -(-self.work.k // CHUNK))]
-        return self.units(of_chunks, self.work.split.depth // CHUNK)
+        return self.units(of_chunks, rows.zeros(self.work.split.depth))

@@ -14,7 +14,7 @@ from kernels_ref.hopper.dense import default_variant, dense_matmul
 from kernels_ref.hopper.dense_plan import is_dense, is_expanded
 from kernels_ref.hopper.dense_weights import pack_dense
 from kernels_ref.hopper.fragments import ROWS
-from kernels_ref.hopper.packed import SPLIT, PackedWeights, pack_weights
+from kernels_ref.hopper.packed import PackedWeights, default_split, pack_weights
 from kernels_ref.hopper.ptx_case import Case, Program
 from kernels_ref.hopper.ptx_lint import Claims
 from kernels_ref.hopper.scaled_matmul import streamed
@@ -54,15 +54,15 @@ def _streamed(product: ScaledProduct, m: int) -> Case:
 def _of_streamed(product: ScaledProduct, m: int) -> Claims:
     """What follows from the record, for a thread and a unit of K.
 
-    Each sum takes one fused addition for each group, where groups are folded so. Expanding two weights to bfloat16, or
-    requantising them, takes one of halves, and scaling them one more: all are exact, or products alone. Parts of a tile
-    are handed over by one semaphore.
+    Each sum takes one fused addition for each group, where groups are folded so. Expanding two weights to bfloat16
+    takes one of halves, and scaling them one more; expanding them to float16 takes one, and requantising them one more:
+    all but the last are exact, or products alone. Parts of a tile are handed over by one semaphore.
     """
-    split = SPLIT
+    split = default_split(product)
     folds = split.depth // (product.group or split.depth) if product.scales_sums else 0
     pairs = ROWS * split.depth // _THREADS // 2
     expanded = product.a == "bfloat16" or product.weight is Weight.REQUANTISED
-    halves = pairs * (expanded + (expanded and product.weight is Weight.SCALED))
+    halves = pairs * (expanded + (expanded and product.weight in (Weight.SCALED, Weight.REQUANTISED)))
     tokens, _ = Variant().passes(product, m, split)
     return Claims(fused=folds * ROWS * tokens // _THREADS, fused_halves=halves, semaphores=1)
 

@@ -1,56 +1,266 @@
-"""What a unit's scales and zero points are for the rows of a warpgroup."""
+"""What a unit has one of for each row of the weights: scales of groups, and zero points.
+
+A row's numbers lie side by side, filled up to 4, 8 or a multiple of 16 bytes: a thread loads those of its two rows at
+once, as 32-bit words, and takes from them what a block or a chain needs.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from formats.products import ScaledProduct, Weight
+from formats.products.record import value_format
+from kernels_ref.hopper.decoder import decoder, left_over
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.pallas import pallas
 
-
-def words(product: ScaledProduct, refs: dict[str, Any], warpgroup: Any, block: int) -> list[Any]:
-    """What `expand.expand` makes a block's weights with: for each group, words of rows (64,); nothing for most."""
-    if product.weight is Weight.MINUS_ZERO_POINT:
-        return [_twice(_row(refs["zeros"], warpgroup, block).astype(jnp.int32)) | jnp.int32(0xC300C300 - (1 << 32))]
-    if product.weight in (Weight.SCALED, Weight.REQUANTISED):
-        count = CHUNK // (product.group or CHUNK)
-        return [_operand(product, _row(refs["scales"], warpgroup, block * count + i)) for i in range(count)]
-    return []
+#: words of a row of an array in memory at most
+_LINE = 128
 
 
-def _operand(product: ScaledProduct, row: Any) -> Any:
-    """A scale twice: as it is for float16, as bfloat16 for the others."""
-    if product.weight is Weight.REQUANTISED:
-        return _twice(row.astype(jnp.int32))
-    return _twice(lax.shift_right_logical(lax.bitcast_convert_type(float32(row), jnp.int32), jnp.int32(16)))
+@dataclass(frozen=True, slots=True)
+class RowWords:
+    """How the numbers of a unit's rows lie in memory: ``count`` of them for a row, of ``bits`` bits each."""
+
+    count: int
+    bits: int
+
+    @property
+    def words(self) -> int:
+        """32-bit words of a row: a power of two."""
+        return 1 << (max(1, -(-self.count * self.bits // 32)) - 1).bit_length()
+
+    @property
+    def line(self) -> int:
+        """Words that lie in one row of the array; those of 64 rows of weights fill whole ones."""
+        return min(_LINE, ROWS * self.words)
+
+    def shape(self, rows: int) -> tuple[int, int]:
+        """Of the array of words for so many rows of weights, a multiple of 64."""
+        return rows * self.words // self.line, self.line
+
+    def pack(self, numbers: Any) -> Any:
+        """Numbers (units, rows, ``count``) of ``bits`` bits to uint32 (units, *`shape`)."""
+        units, rows, _ = numbers.shape
+        whole = 32 * self.words // self.bits
+        filled = jnp.pad(numbers, ((0, 0), (0, 0), (0, whole - self.count)))
+        parts = filled.reshape(units, rows * self.words, 32 // self.bits)
+        words = lax.bitcast_convert_type(parts[..., 0] if self.bits == 32 else parts, jnp.uint32)
+        return words.reshape(units, *self.shape(rows))
+
+    def unpack(self, words: Any) -> Any:
+        """The unsigned numbers (units, rows, ``count``) that `pack` took."""
+        unsigned = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32}[self.bits]
+        parts = lax.bitcast_convert_type(words, unsigned).reshape(len(words), -1, 32 // self.bits * self.words)
+        return parts[..., : self.count]
+
+    def load(self, ref: Any, warpgroup: Any, interpret: bool) -> list[Any]:
+        """The words of a warpgroup's rows, each an int32 array (64,)."""
+        plgpu, pl = pallas()
+        lines = self.shape(ROWS)[0]
+        own = pl.ds(warpgroup * lines, lines)
+        if interpret:
+            block = lax.bitcast_convert_type(ref[own, :], jnp.int32).reshape(ROWS, self.words)
+            return [block[:, i] for i in range(self.words)]
+        rows = plgpu.ShapeDtypeStruct((ROWS,), jnp.int32, layout=plgpu.Layout.WGMMA.reduce(1))
+        inline = plgpu.inline_mgpu(arg_types=(plgpu.RefType(),), return_type=(rows,) * self.words)
+        return list(inline(functools.partial(_emit, self))(ref.at[own]))
+
+    def number(self, words: list[Any], index: int) -> Any:
+        """The bits of number ``index`` of each row, int32."""
+        each = 32 // self.bits
+        word, place = words[index // each], index % each * self.bits
+        moved = lax.shift_right_logical(word, jnp.int32(place)) if place else word
+        return moved if place + self.bits == 32 else moved & jnp.int32((1 << self.bits) - 1)
 
 
-def scale(product: ScaledProduct, scales: Any, warpgroup: Any, chain: int) -> Any:
-    """The float32 scale of a chain of the unit, for each row."""
-    chains = (product.group or 1) // (product.chain or 1)
-    return float32(_row(scales, warpgroup, chain // chains))
+def _emit(layout: RowWords, _: Any, ref: Any) -> tuple[Any, ...]:
+    """Loads, as wide as may be, of the two rows of a thread: see `fragments`."""
+    mgpu: Any = importlib.import_module("jax.experimental.mosaic.gpu")
+    ir: Any = importlib.import_module("jaxlib.mlir.ir")
+    arith, gpu, vector = (
+        importlib.import_module(f"jaxlib.mlir.dialects.{name}") for name in ("arith", "gpu", "vector")
+    )
+    index, i32 = ir.IndexType.get(), ir.IntegerType.get_signless(32)
+
+    def word(value: int) -> Any:
+        return arith.constant(index, ir.IntegerAttr.get(index, value))
+
+    thread = arith.remui(gpu.thread_id(gpu.Dimension.x), word(128))
+    warp, lane = arith.divui(thread, word(32)), arith.remui(thread, word(32))
+    first = arith.addi(arith.muli(warp, word(16)), arith.divui(lane, word(4)))
+    wide = min(4, layout.words)
+    loaded: list[list[Any]] = []
+    for row in (first, arith.addi(first, word(8))):
+        place = arith.muli(row, word(layout.words))
+        line, column = arith.divui(place, word(layout.line)), arith.remui(place, word(layout.line))
+        parts = [
+            vector.load(ir.VectorType.get((wide,), i32), ref, [line, arith.addi(column, word(at))])
+            for at in range(0, layout.words, wide)
+        ]
+        loaded.append([vector.extract(part, [], [i]) for part in parts for i in range(wide)])
+    of_rows = pallas()[0].Layout.WGMMA.reduce(1).to_mgpu()
+    one = ir.VectorType.get((1,), i32)
+    shape = of_rows.registers_shape((ROWS,))
+
+    def array(pair: tuple[Any, ...]) -> Any:
+        registers = np.array([vector.from_elements(one, [x]) for x in pair], object).reshape(shape)
+        return mgpu.FragmentedArray(_registers=registers, _layout=of_rows, _is_signed=True)
+
+    return tuple(array(pair) for pair in zip(*loaded, strict=True))
+
+
+def scales(product: ScaledProduct, depth: int) -> RowWords:
+    """The scales of a unit's groups."""
+    return RowWords(depth // (product.group or CHUNK), value_format(product.group_scale or "").bits)
+
+
+def zeros(depth: int) -> RowWords:
+    """Zero points, one for each 128 elements of K."""
+    return RowWords(depth // CHUNK, 8)
+
+
+class RowTerms:
+    """The terms of a warpgroup's rows in a unit, loaded once."""
+
+    def __init__(
+        self, product: ScaledProduct, refs: dict[str, Any], warpgroup: Any, depth: int, interpret: bool
+    ) -> None:
+        self._product = product
+        self._layouts = {name: scales(product, depth) if name == "scales" else zeros(depth) for name in _named(refs)}
+        self._words = {name: layout.load(refs[name], warpgroup, interpret) for name, layout in self._layouts.items()}
+        self._interpret = interpret
+        self._quads: dict[int, list[Any]] = {}
+
+    def _scale(self, index: int) -> Any:
+        """The float32 scale of a group, for each row."""
+        if self._layouts["scales"].bits == 8:
+            word = index // 4
+            if word not in self._quads:
+                self._quads[word] = _quad(self._product.group_scale, self._words["scales"][word], self._interpret)
+            return self._quads[word][index % 4]
+        return float32(self._number("scales", index), self._product.group_scale)
+
+    def _number(self, name: str, index: int) -> Any:
+        return self._layouts[name].number(self._words[name], index)
+
+    def of_block(self, block: int) -> list[Any]:
+        """What `expand.expand` makes a block's weights with: for each group, words of rows (64,); nothing for most."""
+        product = self._product
+        if product.weight is Weight.MINUS_ZERO_POINT:
+            return [minus(product, self._number("zeros", block))]
+        if product.weight in (Weight.SCALED, Weight.REQUANTISED):
+            count = CHUNK // (product.group or CHUNK)
+            return [self._operand(block * count + i) for i in range(count)]
+        return []
+
+    def _operand(self, group: int) -> Any:
+        """A scale twice: as it is for float16, as bfloat16 for the others."""
+        if self._product.weight is Weight.REQUANTISED:
+            return _twice(self._number("scales", group))
+        return _bfloat16_twice(self._scale(group))
+
+    def scale(self, chain: int) -> Any:
+        """The float32 scale of a chain of the unit, for each row, times the power of two that its sums lack."""
+        product = self._product
+        chains = (product.group or 1) // (product.chain or 1)
+        found = self._scale(chain // chains)
+        power = left_over(product) - decoder(product).exponent
+        return found * 2.0**power if power else found
+
+
+def _named(refs: dict[str, Any]) -> list[str]:
+    return [name for name in ("scales", "zeros") if name in refs]
+
+
+def minus(product: ScaledProduct, zero_points: Any) -> Any:
+    """Minus zero points of at most 8 bits in the unit of the operands, as bfloat16, twice."""
+    return _bfloat16_twice(zero_points.astype(jnp.float32) * -(2.0 ** decoder(product).exponent))
+
+
+def _bfloat16_twice(numbers: Any) -> Any:
+    return _twice(lax.shift_right_logical(lax.bitcast_convert_type(numbers, jnp.int32), jnp.int32(16)))
+
+
+def float32(bits: Any, fmt: str | None) -> Any:
+    """Scales of bfloat16 or float32 from their bits, int32."""
+    return lax.bitcast_convert_type(bits if fmt == "float32" else bits << 16, jnp.float32)
+
+
+def _quad(fmt: str | None, words: Any, interpret: bool) -> list[Any]:
+    """The four float32 scales in words of E8M0 or E4M3."""
+    if interpret:
+        codes = lax.bitcast_convert_type(words, jnp.uint8)
+        return [_interpreted(codes[:, i], fmt) for i in range(4)]
+    plgpu, _ = pallas()
+    of_rows = plgpu.Layout.WGMMA.reduce(1)
+    numbers = plgpu.ShapeDtypeStruct((ROWS,), jnp.float32, layout=of_rows)
+    emit = functools.partial(_emit_quad, fmt == "float8_e8m0fnu")
+    return list(plgpu.inline_mgpu(arg_types=(of_rows,), return_type=(numbers,) * 4)(emit)(words))
+
+
+def _interpreted(codes: Any, fmt: str | None) -> Any:
+    """E8M0's smallest number is subnormal."""
+    if fmt == "float8_e8m0fnu":
+        return float32(jnp.maximum(codes.astype(jnp.int32) << 7, jnp.int32(0x40)), "bfloat16")
+    return lax.bitcast_convert_type(codes, jnp.float8_e4m3fn).astype(jnp.float32)
+
+
+#: two numbers in halves of a word, bfloat16, of the E8M0 codes in the even bytes, or in the odd ones
+_E8M0 = (
+    "{ .reg .b32 t, u; shl.b32 t, $1, 7; and.b32 t, t, 0x7F807F80; mov.b32 u, 0x00400040; max.u16x2 $0, t, u; }",
+    "{ .reg .b32 t, u; shr.b32 t, $1, 1; and.b32 t, t, 0x7F807F80; mov.b32 u, 0x00400040; max.u16x2 $0, t, u; }",
+)
+#: two float16 numbers of the E4M3 codes in the lower half, or in the upper one
+_E4M3 = (
+    "{ .reg .b16 l, h; mov.b32 {l, h}, $1; cvt.rn.f16x2.e4m3x2 $0, l; }",
+    "{ .reg .b16 l, h; mov.b32 {l, h}, $1; cvt.rn.f16x2.e4m3x2 $0, h; }",
+)
+
+
+def _emit_quad(powers: bool, _: Any, words: Any) -> tuple[Any, ...]:
+    """Two numbers an instruction, exactly, then each as float32."""
+    mgpu: Any = importlib.import_module("jax.experimental.mosaic.gpu")
+    ir: Any = importlib.import_module("jaxlib.mlir.ir")
+    arith, llvm, vector = (importlib.import_module(f"jaxlib.mlir.dialects.{x}") for x in ("arith", "llvm", "vector"))
+    i32, f32 = ir.IntegerType.get_signless(32), ir.F32Type.get()
+    two, number = ir.VectorType.get((2,), ir.F16Type.get()), ir.VectorType.get((1,), f32)
+
+    def word_of(value: int) -> Any:
+        return arith.constant(i32, ir.IntegerAttr.get(i32, value))
+
+    def floats(pair: Any) -> list[Any]:
+        if powers:
+            return [arith.bitcast(f32, x) for x in (arith.shli(pair, word_of(16)), arith.andi(pair, word_of(-65536)))]
+        halves = llvm.bitcast(two, pair)
+        return [arith.extf(f32, vector.extract(halves, [], [i])) for i in range(2)]
+
+    found: list[list[Any]] = [[], [], [], []]
+    for register in words.registers.flat:
+        word = vector.extract(register, [], [0])
+        for first, text in enumerate(_E8M0 if powers else _E4M3):
+            pair = llvm.inline_asm(i32, [word], text, "=r,r", has_side_effects=False)
+            places = (first, first + 2) if powers else (2 * first, 2 * first + 1)
+            for at, value in zip(places, floats(pair), strict=True):
+                found[at].append(vector.from_elements(number, [value]))
+
+    def array(registers: list[Any]) -> Any:
+        shaped = np.array(registers, object).reshape(words.registers.shape)
+        return mgpu.FragmentedArray(_registers=shaped, _layout=words.layout, _is_signed=None)
+
+    return tuple(array(registers) for registers in found)
 
 
 def of_tokens(scales: Any, chain: int) -> Any:
     """The float32 scales of the activations of a chain's group, for each token."""
     plgpu, _ = pallas()
     return plgpu.load(scales.at[chain], layout=plgpu.Layout.WGMMA.reduce(0), optimized=False)
-
-
-def float32(row: Any) -> Any:
-    """A scale's number: E8M0 comes as bytes, its smallest is subnormal; other formats are cast."""
-    if row.dtype != jnp.uint8:
-        return row.astype(jnp.float32)
-    bits = jnp.maximum(row.astype(jnp.int32) << 23, jnp.int32(0x00400000))
-    return lax.bitcast_convert_type(bits, jnp.float32)
-
-
-def _row(ref: Any, warpgroup: Any, index: int) -> Any:
-    plgpu, pl = pallas()
-    where = ref.at[index, pl.ds(warpgroup * ROWS, ROWS)]
-    return plgpu.load(where, layout=plgpu.Layout.WGMMA.reduce(1), optimized=False)
 
 
 def _twice(x: Any) -> Any:

@@ -50,7 +50,7 @@ def scaled_matmul(
     """`reference.scaled_matmul` as one Mosaic GPU kernel that streams the weights: same arguments, same codes.
 
     It is `pack_weights` and `streamed`, whose errors are its own. ``split`` is the declared cut of K, by default
-    `SPLIT`; the reference must be given the same.
+    `default_split`'s; the reference must be given the same.
 
     >>> a, w = jnp.full((1, 256), 0x3F80, jnp.uint16), jnp.ones((128, 256), jnp.uint8)
     >>> y = scaled_matmul(a, w, product="w4a16_channel", weight_scale=jnp.ones(128),

@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from formats.products import ScaledProduct
-from kernels_ref.hopper import rows as row_words
+from kernels_ref.hopper import rows
 from kernels_ref.hopper.block_of_weights import interpreted, pieces
 from kernels_ref.hopper.decoder import decoder
 from kernels_ref.hopper.fold import fused
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.join import Join, Planes
 from kernels_ref.hopper.planes import LINE, lines
+from kernels_ref.hopper.rows import RowTerms
 from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.hopper.variant import SHARED, Variant
 from kernels_ref.hopper.work import Work
@@ -58,6 +60,11 @@ class Body:
         """Elements of K of one operand A."""
         return max(self.alone, 256 // (8 * jnp.dtype(self.dtype).itemsize))
 
+    @property
+    def _ahead(self) -> int:
+        """Chains under way while an older one is folded."""
+        return self.variant.folded_late(self.tokens, self.work.split.rows)
+
     def stages(self, operands: Iterable[Any]) -> int:
         """Units in shared memory at once: those of the variant, or as many as there is room for."""
         work = self.work
@@ -67,32 +74,32 @@ class Body:
 
     def unit(self, refs: dict[str, Any], warpgroup: Any, carry: Any) -> Any:
         """The carry after a unit."""
+        own = Own(self, refs, warpgroup)
         blocks = range(self.work.split.depth // CHUNK)
         if self.product.chain is None:
-            return self._continued(refs, warpgroup, carry, blocks)
-        if self.variant.folded_late(self.tokens) and not self.interpret:
-            return self._pipelined(refs, warpgroup, carry, blocks)
+            return self._continued(own, carry, blocks)
+        if self._ahead and not self.interpret:
+            return self._pipelined(own, carry, blocks)
         each = CHUNK // self.alone
         for block, at in self._turns(blocks):
-            for i, d in enumerate(self._chains(refs, warpgroup, block, at)):
-                carry = self._fold(refs, warpgroup, carry, d, block * each + at.start + i)
+            for i, d in enumerate(self._chains(own, block, at)):
+                carry = self._fold(own, carry, d, block * each + at.start + i)
         return carry
 
-    def _pipelined(self, refs: dict[str, Any], warpgroup: Any, carry: Any, blocks: range) -> Any:
+    def _pipelined(self, own: Own, carry: Any, blocks: range) -> Any:
         """Chains are folded while those after them are under way, ``ahead`` of them."""
         plgpu, pl = pallas()
-        ahead, count = self.variant.folded_late(self.tokens), len(blocks) * (CHUNK // self.alone)
+        ahead, count = self._ahead, len(blocks) * (CHUNK // self.alone)
 
         def multiply(*sums: Any) -> Any:
-            operands = (pair for block in blocks for pair in self._operands(refs, warpgroup, block))
-            total = carry
+            operands, total = own.operands(blocks), carry
             for i in range(count + ahead):
                 if i < count:
                     a, k = next(operands)
-                    plgpu.wgmma(sums[i], a, refs["a"].at[:, k].T)
+                    plgpu.wgmma(sums[i], a, own.refs["a"].at[:, k].T)
                 if i >= ahead:
                     d = plgpu.wgmma_accumulator_load(sums[i - ahead], wait_n=min(ahead, count - 1 - i + ahead))
-                    total = self._fold(refs, warpgroup, total, d, i - ahead)
+                    total = self._fold(own, total, d, i - ahead)
             return total
 
         return pl.run_scoped(multiply, *[plgpu.ACC((ROWS, self.tokens), self.sums)] * count)
@@ -107,60 +114,36 @@ class Body:
         flight = self.variant.flight
         return [(blocks[i], slice(0, len(blocks[i : i + flight]) * each)) for i in range(0, len(blocks), flight)]
 
-    def _operands(self, refs: dict[str, Any], warpgroup: Any, block: int) -> list[tuple[Any, Any]]:
-        """Operand A and the slice of K that it goes with, for each piece of a 64 x 128 block."""
-        plgpu, pl = pallas()
-        code = decoder(self.product)
-        count = lines(code)
-        at = pl.ds((warpgroup * (self.work.split.depth // CHUNK) + block) * count, count)
-        rows = row_words.words(self.product, refs, warpgroup, block)
-        if self.interpret:
-            whole: Any = interpreted(code, self.dtype, refs["words"][at, :], *rows)
-            return [(piece, k) for piece, k in self._slices(whole, block)]
-        layout = plgpu.Layout.WG_STRIDED((count, LINE), vec_size=4)
-        words = plgpu.load(refs["words"].at[at, :], layout=layout, optimized=False)
-        found = pieces(code, self.dtype, self.width, self.alone)(words, *rows)
-        share = self.width // self.alone
-        return [(piece, pl.ds(block * CHUNK + i // share * self.width, self.width)) for i, piece in enumerate(found)]
-
-    def _slices(self, whole: Any, block: int) -> list[tuple[Any, Any]]:
-        _, pl = pallas()
-        starts = range(0, CHUNK, self.alone)
-        return [(whole[:, s : s + self.alone], pl.ds(block * CHUNK + s, self.alone)) for s in starts]
-
-    def _continued(self, refs: dict[str, Any], warpgroup: Any, carry: Any, blocks: range) -> Any:
+    def _continued(self, own: Own, carry: Any, blocks: range) -> Any:
         """One chain through all of K: the accumulator goes on."""
         plgpu, pl = pallas()
         if self.interpret:
-            for block in blocks:
-                for a, k in self._operands(refs, warpgroup, block):
-                    carry = carry + self._dot(a, refs["a"][:, k])
+            for a, k in own.operands(blocks):
+                carry = carry + self._dot(a, own.refs["a"][:, k])
             return carry
 
         def multiply(sums: Any) -> None:
-            for block in blocks:
-                for a, k in self._operands(refs, warpgroup, block):
-                    plgpu.wgmma(sums, a, refs["a"].at[:, k].T)
+            for a, k in own.operands(blocks):
+                plgpu.wgmma(sums, a, own.refs["a"].at[:, k].T)
             plgpu.wgmma_wait(0)
 
         return pl.run_state(multiply)(plgpu.ACC.init(carry))
 
-    def _chains(self, refs: dict[str, Any], warpgroup: Any, block: int, at: slice) -> list[Any]:
+    def _chains(self, own: Own, block: int, at: slice) -> list[Any]:
         """The sums of some chains from a block on, each from +0, all under way at once."""
         plgpu, pl = pallas()
+        each = CHUNK // self.alone
 
         def pairs() -> Iterator[tuple[Any, Any]]:
             """Decoded while earlier products are under way; what is not used is not emitted."""
-            each = CHUNK // self.alone
-            for first in range(0, at.stop, each):
-                yield from self._operands(refs, warpgroup, block + first // each)[at.start if at.stop <= each else 0 :]
+            return islice(own.operands(range(block, block + -(-at.stop // each))), at.start, at.stop)
 
         if self.interpret:
-            return [self._dot(a, refs["a"][:, k]) for (a, k), _ in zip(pairs(), range(at.start, at.stop), strict=False)]
+            return [self._dot(a, own.refs["a"][:, k]) for a, k in pairs()]
 
         def multiply(*sums: Any) -> Any:
-            for accumulator, (a, k) in zip(sums, pairs(), strict=False):
-                plgpu.wgmma(accumulator, a, refs["a"].at[:, k].T)
+            for accumulator, (a, k) in zip(sums, pairs(), strict=True):
+                plgpu.wgmma(accumulator, a, own.refs["a"].at[:, k].T)
             plgpu.wgmma_wait(0)
             return tuple(accumulator[...] for accumulator in sums)
 
@@ -172,12 +155,50 @@ class Body:
         dimensions = (((1,), (1,)), ((), ()))
         return lax.dot_general(a.astype(wide), b.astype(wide), dimensions, preferred_element_type=self.sums)
 
-    def _fold(self, refs: dict[str, Any], warpgroup: Any, carry: Any, d: Any, chain: int) -> Any:
+    def _fold(self, own: Own, carry: Any, d: Any, chain: int) -> Any:
         if not self.product.scales_sums:
             return carry + d
-        scale = row_words.scale(self.product, refs["scales"], warpgroup, chain)
-        tokens = [row_words.of_tokens(refs["columns"], chain)] if self.product.a_grouped else []
-        return fused(self.tokens, self.interpret)(carry, d, scale, *tokens)
+        tokens = [rows.of_tokens(own.refs["columns"], chain)] if self.product.a_grouped else []
+        return fused(self.tokens, self.interpret)(carry, d, own.terms.scale(chain), *tokens)
+
+
+class Own:
+    """What a warpgroup has of a unit: the operands in shared memory, and the terms of its own rows in registers."""
+
+    def __init__(self, body: Body, refs: dict[str, Any], warpgroup: Any) -> None:
+        self.body, self.refs, self.warpgroup = body, refs, warpgroup
+        self.terms = RowTerms(body.product, refs, warpgroup, body.work.split.depth, body.interpret)
+
+    def operands(self, blocks: range) -> Iterator[tuple[Any, Any]]:
+        """Operand A and the slice of K that it goes with, for each piece of 64 x 128 blocks.
+
+        The words of a block are loaded before the block ahead of it is decoded.
+        """
+        ahead = self._words(blocks[0])
+        for block in blocks:
+            words, ahead = ahead, self._words(block + 1) if block + 1 in blocks else None
+            yield from self._pieces(words, block)
+
+    def _words(self, block: int) -> Any:
+        plgpu, pl = pallas()
+        count = lines(decoder(self.body.product))
+        first = (self.warpgroup * (self.body.work.split.depth // CHUNK) + block) * count
+        words = self.refs["words"].at[pl.ds(first, count), :]
+        if self.body.interpret:
+            return words[...]
+        return plgpu.load(words, layout=plgpu.Layout.WG_STRIDED((count, LINE), vec_size=4), optimized=False)
+
+    def _pieces(self, words: Any, block: int) -> list[tuple[Any, Any]]:
+        _, pl = pallas()
+        body, terms = self.body, self.terms.of_block(block)
+        code, start = decoder(body.product), block * CHUNK
+        if body.interpret:
+            whole: Any = interpreted(code, body.dtype, words, *terms)
+            places = range(0, CHUNK, body.alone)
+            return [(whole[:, at : at + body.alone], pl.ds(start + at, body.alone)) for at in places]
+        share = body.width // body.alone
+        found = pieces(code, body.dtype, body.width, body.alone)(words, *terms)
+        return [(piece, pl.ds(start + i // share * body.width, body.width)) for i, piece in enumerate(found)]
 
 
 def swizzled(columns: int, dtype: Any) -> tuple[Any, ...]:
@@ -207,11 +228,11 @@ def specs(body: Body, block: Any, names: list[str]) -> list[Any]:
         return of_tokens(passed, step)[::-1]
 
     count = work.split.rows // ROWS * (depth // CHUNK) * lines(decoder(body.product))
-    groups = depth // (body.product.group or CHUNK)
+    groups, rows_of = depth // (body.product.group or CHUNK), work.split.rows
     found: dict[str, Callable[[], Any]] = {
         "words": lambda: of_unit(count, LINE),
-        "scales": lambda: of_unit(groups, work.split.rows),
-        "zeros": lambda: of_unit(depth // CHUNK, work.split.rows),
+        "scales": lambda: of_unit(*rows.scales(body.product, depth).shape(rows_of)),
+        "zeros": lambda: of_unit(*rows.zeros(depth).shape(rows_of)),
         "columns": lambda: plgpu.BlockSpec((groups, body.tokens), of_groups),
         "a": lambda: plgpu.BlockSpec((body.tokens, depth), of_tokens, transforms=swizzled(body.width, body.dtype)),
     }

@@ -65,8 +65,8 @@ class Variant:
         unit = 16 if product.a == "int8" and each > 32 else 8
         return math.ceil(each / unit) * unit, count
 
-    def folded_late(self, tokens: int) -> int:
-        """Chains under way while an older one is folded: with more tokens registers hold the sums of fewer."""
+    def folded_late(self, tokens: int, rows: int) -> int:
+        """Chains under way while an older one is folded: with more tokens or rows registers hold the sums of fewer."""
         if self.ahead is not None:
             return self.ahead
-        return 2 if tokens <= 32 else 1 if tokens <= 64 else 0
+        return 1 if tokens <= (64 if rows <= 128 else 32) else 0

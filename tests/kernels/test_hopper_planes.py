@@ -17,7 +17,8 @@ from formats.products import ScaledProduct, Weight, scaled_product, scaled_produ
 from kernels_ref.hopper import fragments
 from kernels_ref.hopper.array_lanes import ArrayLanes
 from kernels_ref.hopper.decoder import Decoder, decoder
-from kernels_ref.hopper.expand import expand, row_word
+from kernels_ref.hopper import rows as row_words
+from kernels_ref.hopper.expand import expand
 from kernels_ref.hopper.fragments import CHUNK, ROWS, THREADS
 from kernels_ref.hopper.planes import pack_planes, unpack_planes
 from reference.products.weights import missing_weights, weight_table
@@ -115,7 +116,7 @@ def numbers(product: ScaledProduct):
     """Codes of zero points or scales, and the words that rows are made with."""
     if product.weight is Weight.MINUS_ZERO_POINT:
         codes = np.arange(16)
-        return codes, row_word(ArrayLanes(np), codes.astype(np.uint32) * np.uint32(0x10001))
+        return codes, np.asarray(row_words.minus(product, jnp.asarray(codes))).view(np.uint32)
     spec = formats.get(product.group_scale)
     codes = np.arange(1 << spec.bits)
     codes = codes[~missing_weights(product)[:, codes].any(0)]
