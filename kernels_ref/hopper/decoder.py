@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import formats
 from formats import FloatSpec, IntSpec
-from formats.products import ScaledProduct, Weight, scaled_product
+from formats.products import ScaledProduct, Weight
 
 #: the unit that integers are given to the tensor core in, as a power of two: 2^-133 times the largest factor
 LOWERED = 127 - 133
@@ -117,6 +117,7 @@ def _of_int(spec: IntSpec, product: ScaledProduct) -> Decoder:
 def left_over(product: ScaledProduct) -> int:
     """The power of two that finished sums have too many: where activations are bfloat16, group scales take it.
 
+    >>> from formats.products import scaled_product
     >>> [left_over(scaled_product(name)) for name in ("w4a16_g128", "w4a16_channel", "mxfp4_e4m3")]
     [0, -6, -6]
     """
@@ -125,11 +126,11 @@ def left_over(product: ScaledProduct) -> int:
 
 def _sliding(bits: int) -> tuple[Plane, ...]:
     """Fields at every place of the lower byte, which slide; then those of the upper one."""
-    planes = _planes(tuple(range(bits)), 16)
-    if len(planes) > 1:
-        return planes
+    first, *others = _planes(tuple(range(bits)), 16)
+    if others:
+        return first, *others
     rotations = tuple((byte - place) % 32 for byte in (0, 8) for place in range(0, 8, bits))
-    return (replace(planes[0], rotations=rotations, slides=True),)
+    return (replace(first, rotations=rotations, slides=True),)
 
 
 def _planes(places: tuple[int, ...], lane: int) -> tuple[Plane, ...]:

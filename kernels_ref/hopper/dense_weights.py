@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from formats.products import ScaledProduct, StreamK, scaled_product
 from kernels_ref.codec import as_jax
-from kernels_ref.hopper.block_of_weights import interpreted, pieces
 from kernels_ref.hopper import rows
+from kernels_ref.hopper.block_of_weights import interpreted, pieces
 from kernels_ref.hopper.decoder import decoder
 from kernels_ref.hopper.dense_plan import Plan, is_dense, is_expanded
 from kernels_ref.hopper.fragments import CHUNK, ROWS

@@ -15,9 +15,9 @@ import formats
 import reference
 from formats.products import ScaledProduct, Weight, scaled_product, scaled_products
 from kernels_ref.hopper import fragments
+from kernels_ref.hopper import rows as row_words
 from kernels_ref.hopper.array_lanes import ArrayLanes
 from kernels_ref.hopper.decoder import Decoder, decoder
-from kernels_ref.hopper import rows as row_words
 from kernels_ref.hopper.expand import expand
 from kernels_ref.hopper.fragments import CHUNK, ROWS, THREADS
 from kernels_ref.hopper.planes import pack_planes, unpack_planes
