@@ -25,10 +25,10 @@ _FAMILIES = {
 _CYCLE = ("#0b6e4f", "#c2410c", "#1f4e9c", "#7b2d8b", "#a16207", "#0e7490", "#be123c", "#4d4d4d")
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
+def png(figure: Figure, texts: dict[str, str] | None = None) -> bytes:
+    """The figure as a PNG file; ``texts`` go into it under PNG's own keywords, such as ``"Description"``."""
     buffer = io.BytesIO()
-    cast(Any, figure).savefig(buffer, format="png", dpi=140, metadata={"Software": None})
+    cast(Any, figure).savefig(buffer, format="png", dpi=140, metadata={"Software": None, **(texts or {})})
     return buffer.getvalue()
 
 

@@ -82,7 +82,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, help="real weights: python -m kernels.real --out FILE")
     parser.add_argument("--verifiers", type=int, default=6, help="processes that verify at the same time")
     parser.add_argument("--timers", type=int, default=5, help="processes that compile, and time in turn")
-    parser.add_argument("--only", nargs="+", help="contracts; all by default")
+    parser.add_argument("--only", nargs="+", help="patterns of contracts, of every format too: 'decode_*'")
     parser.add_argument("--settings", type=json.loads, default={}, help="fields of kernels.settings.Settings, JSON")
     parser.add_argument("--interpret", action="store_true", help="no GPU: Pallas' interpreter, tiny shapes")
     return parser.parse_args()

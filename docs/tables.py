@@ -1,6 +1,7 @@
 """The tables of docs/formats.md, docs/kernels.md and docs/bench.md, from the registry and records of GPU runs.
 
-python docs/tables.py rewrites them between their markers; tests/unit/test_docs.py fails while they are stale.
+python docs/tables.py rewrites them between their markers, and draws the pictures of docs/bench.md whose numbers have
+changed; tests/unit/test_docs.py fails while a table or picture is stale.
 """
 
 from __future__ import annotations
@@ -88,6 +89,14 @@ def planes() -> str:
     return plane_table(json.loads(KERNELS.read_text(encoding="utf-8"))["rows"])
 
 
+def pictures() -> dict[str, Any]:
+    """The numbers of each picture of docs/bench.md, by the name of its file."""
+    from analysis.bench.pictures import shares, speeds
+
+    rows = json.loads(KERNELS.read_text(encoding="utf-8"))["rows"]
+    return {"bench_products.png": speeds(rows, 28672, 8192), "bench_planes.png": shares(rows)}
+
+
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "formats.md": {"floats": floats, "integers": integers, "p3109": p3109},
     "kernels.md": {"run": gpu_run, "bandwidth": gpu_bandwidth},
@@ -113,9 +122,13 @@ def renewed(page: str) -> str:
 
 
 def main() -> None:
-    """Rewrite the pages."""
+    """Rewrite the pages, and draw what is stale."""
+    from analysis.bench.pictures import renew
+
     for page in TABLES:
         (DOCS / page).write_text(renewed(page), encoding="utf-8")
+    for name, numbers in pictures().items():
+        renew(DOCS / name, numbers)
 
 
 def _registered(kind: type[Any]) -> list[Any]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from analysis.bench.cost import bfloat16_bytes, moved, operations
-from kernels_ref.contracts import Operation, Shape, contract, contracts
+from kernels_ref.contracts import Operation, Shape, contract, contracts, matching
 
 #: rows and columns of the planes that element and block kernels work on
 PLANE = Shape(m=8192, k=16384)
@@ -48,7 +47,7 @@ def plan(pattern: str, shapes: Sequence[Shape], *, plane: Shape = PLANE) -> list
     >>> [(case.shape.m, round(case.fewer_bytes, 2)) for case in plan("w4a16_g128", [Shape(m=16, n=4096, k=4096)])]
     [(16, 3.79)]
     """
-    names = [name for name in contracts() if fnmatchcase(name, pattern)]
+    names = matching(pattern)
     if not names:
         raise ValueError(f"no kernel matches {pattern!r}; there are {', '.join(contracts())}")
     return [case for name in names for case in _cases(name, shapes, plane)]

@@ -51,6 +51,15 @@ def fraction(row: Row, top: dict[str, float]) -> float | None:
     return max(shares, default=None)
 
 
+def label(row: Row) -> str:
+    """What a row of a table or picture is called; nothing for a layout other than a kernel's own choice.
+
+    >>> label({"what": "w4a16_g128"}), label({"what": "w4a16_g128", "variant": "stages=3"})
+    ('w4a16_g128', '')
+    """
+    return row["what"] + _short(row) if _is_default(row) else ""
+
+
 def product_table(rows: list[Row], n: int, k: int) -> str:
     """Markdown: a line for each kernel or rival at one N and K; a column for each batch."""
     some = [row for row in rows if row.get("n") == n and row.get("k") == k and _is_default(row)]

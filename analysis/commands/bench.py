@@ -17,7 +17,8 @@ def bench(
     n: Annotated[int, typer.Option(help="rows of weights")] = 28672,
     k: Annotated[int, typer.Option(help="length of a row")] = 8192,
     peers: Annotated[bool, typer.Option(help="cuBLAS and a Triton kernel beside, where torch is installed")] = True,
-    out: Annotated[Path, typer.Option(help="the record, JSON")] = Path("out/bench.json"),
+    out: Annotated[Path, typer.Option(help="the record, JSON; pictures lie beside it")] = Path("out/bench.json"),
+    record: Annotated[Path | None, typer.Option(help="show this record, measured before, and draw it")] = None,
     dry_run: Annotated[bool, typer.Option(help="list what would be measured; needs no GPU")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the record, or the list, as JSON")] = False,
 ) -> None:
@@ -30,24 +31,42 @@ def bench(
     assay bench --kernels 'w4a16*' --m 1,16
 
     assay bench --kernels 'encode_*' --no-peers
+
+    assay bench --record benchmarks/records/h200_kernels.json
     """
+    import json
+
     from analysis.bench import plan
     from kernels_ref.contracts import Shape
 
-    cases = plan(kernels, [Shape(m=rows, n=n, k=k) for rows in _numbers(m)])
-    if dry_run:
-        _print_plan(cases, as_json)
-        return
-    record = _measured(cases, peers)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    if record is not None:
+        found = json.loads(record.read_text(encoding="utf-8"))
+    else:
+        cases = plan(kernels, [Shape(m=rows, n=n, k=k) for rows in _numbers(m)])
+        if dry_run:
+            _print_plan(cases, as_json)
+            return
+        found = _measured(cases, peers)
+    written = _write(found, out, keep=record is None)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+    else:
+        _print(found, written)
+
+
+def _write(record: dict[str, Any], out: Path, *, keep: bool) -> list[Path]:
+    """The record, if it is to be kept, and its pictures: all files that there are now."""
     import json
 
-    text = json.dumps(record, indent=1)
-    out.write_text(text + "\n", encoding="utf-8")
-    if as_json:
-        typer.echo(text)
-    else:
-        _print(record, out)
+    from analysis.bench.pictures import pictures, renew
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if keep:
+        out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    drawn = {out.with_name(f"{out.stem}_{name}.png"): numbers for name, numbers in pictures(record["rows"]).items()}
+    for file, numbers in drawn.items():
+        renew(file, numbers)
+    return [*([out] if keep else []), *drawn]
 
 
 def _numbers(text: str) -> list[int]:
@@ -90,7 +109,7 @@ def _print_plan(cases: list[Case], as_json: bool) -> None:
     Console(width=None if Console().is_terminal else 150).print(shown)
 
 
-def _print(record: dict[str, Any], out: Path) -> None:
+def _print(record: dict[str, Any], written: list[Path]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -113,4 +132,4 @@ def _print(record: dict[str, Any], out: Path) -> None:
     console = Console(width=None if Console().is_terminal else 132)
     console.print(f"{record['device']}, driver {record['driver']}")
     console.print(shown)
-    console.print(f"written: {out}")
+    console.print(f"written: {', '.join(map(str, written))}")

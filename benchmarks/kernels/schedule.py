@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from kernels_ref.contracts import Operation, contract, contracts
+from fnmatch import fnmatchcase
+
+from kernels_ref.contracts import Operation, contract, contracts, matching
 from kernels_ref.contracts.products import DENSE, STREAMED
 
 #: shares of the budget after which verifying, and timing, must be over
@@ -24,13 +26,13 @@ def products(only: list[str] | None = None) -> list[str]:
     """Those that are asked for, by importance."""
     names = contracts(Operation.SCALED_PRODUCT)
     ordered = [*FIRST, *(name for name in names if name not in FIRST)]
-    return [name for name in ordered if not only or name in only]
+    return [name for name in ordered if not only or any(fnmatchcase(name, pattern) for pattern in only)]
 
 
 def planes(only: list[str] | None = None) -> list[str]:
     """Element and block kernels; those that are XLA's alone come last."""
-    names = [name for name in contracts() if contract(name).operation is not Operation.SCALED_PRODUCT]
-    chosen = [name for name in names if not only or name in only]
+    names = contracts() if not only else dict.fromkeys(name for pattern in only for name in matching(pattern))
+    chosen = [name for name in names if contract(name).operation is not Operation.SCALED_PRODUCT]
     return sorted(chosen, key=lambda name: len(contract(name).kernels) < 2)
 
 

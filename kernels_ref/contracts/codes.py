@@ -43,7 +43,7 @@ def codes(rng: Random, fmt: str, shape: tuple[int, ...], family: str) -> Array:
     if family == "zeros":
         zeros, ends = _zeros(spec), np.concatenate([every[:2], _greatest(spec, 2)])
         return np.where(rng.random(shape, np.float32) < 0.8, rng.choice(zeros, shape), rng.choice(ends, shape))
-    return _pick(rng, _greatest(spec, 4) if family == "extremes" else every, shape)
+    return pick(rng, _greatest(spec, 4) if family == "extremes" else every, shape)
 
 
 def cancel(rng: Random, a: Array, w: Array, fmt: str) -> tuple[Array, Array]:
@@ -63,7 +63,7 @@ def scales(rng: Random, fmt: str, shape: tuple[int, ...], family: str) -> Array:
     if fmt not in _BINADES:
         every = _every(formats.get(fmt))
         common = every[len(every) // 8 : len(every) * 3 // 8]
-        return _pick(rng, every if family == "scales" else common, shape)
+        return pick(rng, every if family == "scales" else common, shape)
     low, high = _BINADES[fmt][family == "scales"]
     exponent = rng.integers(low, high + 1, shape)
     if fmt == "float8_e8m0fnu":
@@ -88,7 +88,7 @@ def as_codes(values: Array, fmt: str) -> Array:
     return values.astype(kind).view(f"u{kind.itemsize}")
 
 
-def _pick(rng: Random, table: Array, shape: tuple[int, ...]) -> Array:
+def pick(rng: Random, table: Array, shape: tuple[int, ...]) -> Array:
     """Entries of a table, each alike often up to one in 256."""
     if table.size > 256:
         return table[rng.integers(0, table.size, shape, dtype=np.uint16)]

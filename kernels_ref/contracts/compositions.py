@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 import reference
 from formats import Format
 
@@ -22,7 +24,8 @@ def decode(codes: Any, fmt: str | Format, dtype: str) -> Any:
     """`reference.decode` in a dtype that holds every value."""
     import ml_dtypes
 
-    return reference.decode(codes, fmt).astype(getattr(ml_dtypes, dtype, None) or dtype)
+    with np.errstate(invalid="ignore"):  # some versions of NumPy warn of a NaN that stays one
+        return reference.decode(codes, fmt).astype(getattr(ml_dtypes, dtype, None) or dtype)
 
 
 def encode_packed_on_xla(x: Any, fmt: str | Format, layout: str, **policy: Any) -> Any:
@@ -44,6 +47,20 @@ def decode_on_xla(codes: Any, fmt: str | Format, dtype: str) -> Any:
     import kernels_ref
 
     return kernels_ref.decode(codes, fmt).astype(dtype)
+
+
+def decode_codebook(codes: Any, book: str, dtype: str) -> Any:
+    """`reference.decode_codebook`, its float32 values rounded to nearest even where ``dtype`` is bfloat16."""
+    import ml_dtypes
+
+    return reference.decode_codebook(codes, book).astype(getattr(ml_dtypes, dtype, None) or dtype)
+
+
+def decode_codebook_on_xla(codes: Any, book: str, dtype: str) -> Any:
+    """`decode_codebook` of `kernels_ref`, as XLA fuses it."""
+    import kernels_ref
+
+    return kernels_ref.decode_codebook(codes, book).astype(dtype)
 
 
 def quantize_packed(x: Any, block_format: str, rule: str) -> tuple[Any, ...]:

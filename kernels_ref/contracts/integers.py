@@ -1,4 +1,4 @@
-"""The contracts of kernels on integers: sums rescaled to bytes, and scales put in the order of a matrix unit."""
+"""The contract of a kernel on integers: sums rescaled to bytes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _RATIO = Dyadic(multiplier=1518500250, shift=53)
 
 
 def integer_contracts() -> tuple[KernelContract, ...]:
-    """Requantisation by one dyadic number, and the swizzle of block scales."""
-    return (_requantise(), _swizzle())
+    """Requantisation by one dyadic number."""
+    return (_requantise(),)
 
 
 def _requantise() -> KernelContract:
@@ -32,20 +32,4 @@ def _requantise() -> KernelContract:
         ),
         example=Shape(m=32, k=640),
         source="HAWQ-V3 (arXiv 2011.10680): one rounding of the exact product with a dyadic number",
-    )
-
-
-def _swizzle() -> KernelContract:
-    return KernelContract(
-        name="swizzle_block_scales_128x4",
-        operation=Operation.SWIZZLE,
-        operands=(Operand(name="codes", format="float8_e4m3fn", shape=("m", "k")),),
-        out=(Operand(name="words", format="uint8", shape=("m", "k")),),
-        granularity="no scale: these are the scales",
-        layout="tiles of 128 rows by 4 scales, as cuBLAS reads them",
-        golden="reference.pack",
-        kernels=("kernels_ref.pack",),
-        arguments=(("layout", "block_scales_128x4"),),
-        example=Shape(m=256, k=64),
-        source="cuBLAS documentation, 1D block scaling factors layout",
     )

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import formats
+import reference
+from formats import Layout
+from formats.code_books.named import codebook
 from kernels_ref.contracts import codes
 from kernels_ref.contracts.record import KernelContract, Operand, Operation, Shape
 
@@ -30,7 +33,7 @@ def operands(contract: KernelContract, shape: Shape | None = None, *, family: st
         raise ValueError(f"family is {family!r}; known: {', '.join(codes.FAMILIES)}")
     sizes = shape or contract.example
     rng = np.random.default_rng([seed, list(codes.FAMILIES).index(family)])
-    drawn = {each.name: _draw(rng, contract, each, each_shape(each, sizes), family) for each in contract.operands}
+    drawn = {each.name: _draw(rng, contract, each, sizes, family) for each in contract.operands}
     if contract.operation is Operation.SCALED_PRODUCT and family == "cancelling":
         drawn["a"], drawn["w"] = codes.cancel(rng, drawn["a"], drawn["w"], contract.operands[0].format)
     return drawn
@@ -41,7 +44,8 @@ def each_shape(operand: Operand, sizes: Shape) -> tuple[int, ...]:
     return sizes.of(operand.shape)
 
 
-def _draw(rng: codes.Random, contract: KernelContract, operand: Operand, shape: tuple[int, ...], family: str) -> Array:
+def _draw(rng: codes.Random, contract: KernelContract, operand: Operand, sizes: Shape, family: str) -> Array:
+    shape = each_shape(operand, sizes)
     if contract.operation is Operation.SCALED_PRODUCT:
         if operand.name in ("a", "w", "zero_point"):
             paired = family != "cancelling" or operand.name != "zero_point"
@@ -49,9 +53,35 @@ def _draw(rng: codes.Random, contract: KernelContract, operand: Operand, shape: 
         if operand.format == "int32":
             return codes.dyadic(rng, shape, operand.name)
         return codes.scales(rng, operand.format, shape, family)
-    if operand.format in formats.names() and operand.name == "codes":
-        return codes.codes(rng, operand.format, shape, "random")
+    if operand.name == "codes":
+        are_scales = contract.operation is Operation.SWIZZLE
+        return codes.codes(rng, operand.format, shape, "random") if are_scales else _codes(rng, contract, shape)
+    if operand.name == "words" and not _is_any_word(contract.keywords["layout"]):
+        unpacked = each_shape(contract.out[0], sizes)
+        layout: str = contract.keywords["layout"]
+        return reference.pack(_codes(rng, contract, unpacked), layout)
     return _numbers(rng, operand.format, shape, family)
+
+
+def _codes(rng: codes.Random, contract: KernelContract, shape: tuple[int, ...]) -> Array:
+    """Codes in bytes, NaN's and infinity's among them: every one that the layout, book or format has, alike often."""
+    given = contract.keywords
+    if "layout" in given:
+        layout = formats.layout(given["layout"])
+        top = layout.max_digit if isinstance(layout, Layout) else (1 << layout.code_bits) - 1
+        offset = layout.offset if isinstance(layout, Layout) else 0
+        every = (np.arange(top + 1) - offset) & ((1 << layout.code_bits) - 1)
+    elif "book" in given:
+        every = np.arange(len(codebook(given["book"]).numerators))
+    else:
+        every = np.arange(1 << formats.get(given["fmt"]).bits)
+    return codes.pick(rng, every.astype(np.uint8), shape)
+
+
+def _is_any_word(name: str) -> bool:
+    """Whether every byte holds codes of a layout: not so, where digits have gaps."""
+    layout = formats.layout(name)
+    return not isinstance(layout, Layout) or (layout.max_digit + 1) ** layout.per_byte == 256
 
 
 def _numbers(rng: codes.Random, dtype: str, shape: tuple[int, ...], family: str) -> Array:
@@ -64,7 +94,8 @@ def _numbers(rng: codes.Random, dtype: str, shape: tuple[int, ...], family: str)
         return rng.integers(info.min, info.max, shape, dtype=kind, endpoint=True)
     if family == "scales":
         patterns = np.frombuffer(rng.bytes(int(np.prod(shape)) * kind.itemsize), kind).reshape(shape)
-        return np.where(np.isfinite(patterns), patterns, kind.type(0))
+        with np.errstate(invalid="ignore"):  # some versions of NumPy warn of the NaNs that are looked for
+            return np.where(np.isfinite(patterns), patterns, kind.type(0))
     values = rng.standard_normal(shape, np.float32)
     if family == "zeros":
         values = np.where(rng.random(shape, np.float32) < 0.8, np.copysign(np.float32(0), values), values)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from dataclasses import replace
+from fractions import Fraction
 
 import jax
 import numpy as np
 import pytest
 from rotation import rotate
 
+import formats
+import reference
+from formats import FloatSpec
+from formats.code_books.named import codebook, codebooks
 from formats.products import scaled_product, scaled_products
 from kernels_ref.contracts import (
     FAMILIES,
@@ -17,6 +23,7 @@ from kernels_ref.contracts import (
     Shape,
     contract,
     contracts,
+    matching,
     operands,
     resolve,
 )
@@ -24,6 +31,7 @@ from kernels_ref.contracts.products import DENSE, ON_XLA, STREAMED
 from reference.products.arguments import Size, expected
 
 NAMES = contracts()
+OTHERS = [name for name in contracts(every=True) if name not in NAMES]
 PRODUCTS = contracts(Operation.SCALED_PRODUCT)
 HAS_MOSAIC = jax.__version_info__ >= (0, 11, 2)
 SMALL = Shape(m=4, n=128, k=256)
@@ -60,6 +68,26 @@ def test_operands_are_those_that_the_record_asks_for(name):
         key: size for key, size in due.items() if key != "zero_point"
     }
     assert ("zero_point" in named) == ("zero_point" in due)
+
+
+def test_every_small_format_and_code_book_has_contracts_both_ways():
+    every = set(contracts(every=True))
+    narrow = [name for name in formats.names() if formats.get(name).bits <= 8]
+    assert len(narrow) > 150
+    assert len(codebooks()) == 12
+    for name, dtype in itertools.product([*narrow, *codebooks()], ("bfloat16", "float32")):
+        assert {f"encode_{name}_{dtype}", f"decode_{name}_{dtype}"} <= every
+    for name in narrow:
+        assert (f"encode_{name}_float32_stochastic" in every) == isinstance(formats.get(name), FloatSpec)
+
+
+def test_contracts_are_called_what_they_are():
+    for name in (*NAMES, *OTHERS):
+        given = contract(name).keywords
+        what = next((given[key] for key in ("product", "fmt", "book", "block_format", "layout") if key in given), None)
+        assert what in name
+        assert contract(name).name == name
+        assert contract(name).source
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -164,6 +192,56 @@ def test_element_and_block_kernels_keep_their_contract(name, family):
         for x, y in zip(got, want, strict=True):
             assert np.asarray(x).shape == np.asarray(y).shape, dotted
             assert np.array_equal(words(x), words(y)), dotted
+
+
+@pytest.mark.parametrize("name", rotate(OTHERS, 61))
+def test_kernels_of_every_format_keep_their_contract(name):
+    claim = contract(name)
+    for family in ("random", "scales"):
+        drawn = operands(claim, family=family, seed=8)
+        want = jax.tree.leaves(resolve(claim.golden)(**drawn, **claim.keywords))
+        assert [x.shape for x in want] == [claim.example.of(each.shape) for each in claim.out]
+        for dotted in claim.kernels if HAS_MOSAIC else claim.kernels[:1]:
+            got = jax.tree.leaves(call(name, dotted, drawn))
+            assert all(np.array_equal(words(x), words(y)) for x, y in zip(got, want, strict=True)), dotted
+            if family == "scales" and np.unique(words(want[0])).size > 1:
+                wrong = {key: array[::-1].copy() for key, array in drawn.items()}
+                assert not np.array_equal(words(jax.tree.leaves(call(name, dotted, wrong))[0]), words(want[0])), dotted
+
+
+def test_every_code_is_decoded():
+    drawn = operands(contract("decode_float8_e5m2_bfloat16"), family="random", seed=0)["codes"]
+    assert np.array_equal(np.unique(drawn), np.arange(256))
+    drawn = operands(contract("decode_bitmod_fp3_er_plus_float32"), family="random", seed=0)["codes"]
+    assert np.array_equal(np.unique(drawn), np.arange(8))
+
+
+@pytest.mark.parametrize(("name", "top"), [("ternary_2bit", 0b10101010), ("ternary_base3", 242)])
+def test_packed_trits_are_those_that_packing_makes(name, top):
+    for claim in (contract(f"decode_ternary_{name}"), contract(f"unpack_{name}")):
+        drawn = operands(claim, family="random", seed=0)["words"]
+        assert drawn.shape == claim.example.of(claim.operands[0].shape)
+        assert set(np.unique(reference.unpack(drawn, name))) == {0, 1, 3}
+        assert drawn.max() == top
+
+
+@pytest.mark.parametrize("name", codebooks())
+def test_values_of_code_books_are_rounded_once_to_bfloat16_too(name):
+    """By way of binary32: it has no value halfway between two of bfloat16 that is not the book's own."""
+    book, claim = codebook(name), contract(f"decode_{name}_bfloat16")
+    codes = np.arange(len(book.numerators), dtype=np.uint8)
+    got = resolve(claim.golden)(codes, **claim.keywords)
+    for value, numerator in zip(got.tolist(), book.numerators, strict=True):
+        exact = reference.exact.encode(
+            Fraction(numerator, book.denominator), "bfloat16", rounding="nearest_ties_to_even", saturation="sat_none"
+        )
+        assert reference.exact.decode(exact, "bfloat16") == Fraction(value)
+
+
+def test_patterns_match_formats_in_use_before_every_one():
+    assert matching("decode_float8_e5m2*") == ["decode_float8_e5m2_bfloat16"]
+    assert matching("decode_float8_e5m2_float32") == ["decode_float8_e5m2_float32"]
+    assert matching("nothing") == []
 
 
 @pytest.mark.parametrize(

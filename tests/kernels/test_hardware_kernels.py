@@ -107,6 +107,9 @@ def test_every_contract_is_verified_and_timed():
 
 def test_named_contracts_alone_are_run():
     assert schedule.verifications(["w8a8_int8"]) == ["verify:w8a8_int8"]
+    some = schedule.verifications(["decode_Binary3p1s?_float32", "decode_Binary3p1se_*", "w8a8_int?"])
+    names = ["decode_Binary3p1se_float32", "decode_Binary3p1sf_float32", "decode_Binary3p1se_bfloat16"]
+    assert sorted(some) == sorted(["verify:w8a8_int8", *(f"elements:{name}" for name in names)])
 
 
 @pytest.mark.parametrize("name", ["w4a16_g128", "w8a8_fp8_block128", "w4a8_qqq_g128"])

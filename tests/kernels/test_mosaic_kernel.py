@@ -136,3 +136,38 @@ def test_every_narrow_float_compiles_for_the_h100(h100, name):
 )
 def test_every_policy_compiles_for_the_h100(h100, name, rounding, saturation):
     assert compile_for(h100, name, "float32", policy(rounding, saturation)) is not None
+
+
+@needs_pallas
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", rotate(NARROW, 19))
+def test_interpreted_decoder_equals_the_golden_model_on_every_code(name, dtype):
+    codes = np.arange(1 << formats.get(name).bits, dtype=np.uint8).reshape(2, -1)
+    got = np.asarray(mosaic.decode(codes, name, dtype=dtype, interpret=True))
+    want = reference.decode(codes, name)
+    assert (got.dtype.name, got.shape) == (dtype, want.shape)
+    assert np.array_equal(got.astype(np.float32), want, equal_nan=True)
+    assert np.array_equal(np.signbit(got), np.signbit(want))
+
+
+@needs_pallas
+def test_the_decoder_takes_whole_blocks_others_and_nothing():
+    codes = np.random.default_rng(0).integers(-128, 128, (2, mosaic.PER_CTA), np.int8)
+    for some in (codes, codes[:, :-1], codes[:0]):
+        got = np.asarray(mosaic.decode(some, "float8_e4m3fn", interpret=True))
+        assert np.array_equal(got, reference.decode(some.view(np.uint8), "float8_e4m3fn"), equal_nan=True)
+        assert got.shape == some.shape
+
+
+@needs_pallas
+@pytest.mark.parametrize(
+    ("codes", "fmt", "dtype", "message"),
+    [
+        (np.zeros(4, np.int32), "int8", "float32", "codes have dtype int32; the kernel takes uint8 and int8"),
+        (np.zeros(4, np.uint8), "int8", "float16", "dtype='float16' is not decoded into"),
+        (np.zeros(4, np.uint8), "bfloat16", "float32", "the kernels decode formats of at most 8 bits"),
+    ],
+)
+def test_the_decoder_names_bad_input(codes, fmt, dtype, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        mosaic.decode(codes, fmt, dtype=dtype)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import jax
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from analysis.bench import cost, measured, plan, require_gpu, tables, timed
+from analysis.bench import cost, measured, pictures, plan, require_gpu, tables, timed
 from analysis.bench.run import attempt
 from analysis.commands.bench import bench
 from kernels_ref.contracts import Operation, Shape, contract, contracts
 
+RECORD = Path(__file__).parents[2] / "benchmarks" / "records" / "h200_kernels.json"
 LARGE = Shape(m=16, n=28672, k=8192)
 
 
@@ -131,6 +134,54 @@ def test_tables_come_from_the_rows():
         "| v | not run |",
     ]
     assert tables.plane_table(ROWS).splitlines()[2:] == ["| e | x | 1.0 | 0.50 |"]
+
+
+def test_pictures_show_the_rows():
+    found = pictures.pictures(ROWS)
+    assert found == {
+        "products_2x3": (pictures.Speed("w", 1, 3.0, 6.0),),
+        "planes": (pictures.Share("e", 0.5, is_xla=True),),
+    }
+    bars = pictures.products(found["products_2x3"]).axes[0]
+    assert [bar.get_width() for bar in bars.patches] == [3.0]
+    assert list(bars.get_lines()[0].get_xdata()) == [6.0]
+    assert bars.get_xlim()[1] > 6.0
+    assert [bar.get_width() for bar in pictures.planes(found["planes"]).axes[0].patches] == [0.5]
+
+
+def test_every_panel_has_a_bar_for_each_product():
+    rows = json.loads(RECORD.read_text())["rows"]
+    found = pictures.speeds(rows, 28672, 8192)
+    panels = pictures.products(found).axes
+    assert [axes.get_title(loc="left") for axes in panels] == ["M = 1", "M = 8", "M = 16", "M = 64"]
+    for axes, m in zip(panels, (1, 8, 16, 64), strict=True):
+        widths = [bar.get_width() for bar in axes.patches]
+        assert widths == [each.times for each in found if each.m == m]
+        assert len({bar.get_y() for bar in axes.patches}) == len(widths)
+        assert axes.get_xlim()[1] > max(each.limit or 0 for each in found)
+    w4a16 = next(each for each in found if (each.what, each.m) == ("w4a16_g128", 16))
+    assert w4a16.times == pytest.approx(115.167 / 45.312)
+    assert w4a16.limit == pytest.approx(115.167e-6 / (122290176 / (2147483648 / 461.565e-6)))
+
+
+def test_a_picture_is_drawn_again_when_its_numbers_change(tmp_path):
+    file, numbers = tmp_path / "planes.png", pictures.shares(ROWS)
+    assert pictures.drawn_from(file) is None
+    pictures.renew(file, numbers)
+    assert pictures.drawn_from(file) == pictures.digest(numbers)
+    before = file.stat().st_mtime_ns
+    pictures.renew(file, numbers)
+    assert file.stat().st_mtime_ns == before
+    pictures.renew(file, (*numbers, pictures.Share("f", 1.0, is_xla=False)))
+    assert pictures.drawn_from(file) not in (None, pictures.digest(numbers))
+
+
+def test_a_record_is_shown_and_drawn_without_a_gpu(tmp_path):
+    result = invoke("--record", str(RECORD), "--out", str(tmp_path / "made" / "old.json"))
+    assert result.exit_code == 0, result.output
+    assert "NVIDIA H200, driver" in result.output
+    drawn = sorted(file.name for file in (tmp_path / "made").iterdir())
+    assert drawn == ["old_planes.png", "old_products_28672x8192.png", "old_products_4096x4096.png"]
 
 
 def test_what_fails_is_a_row():

@@ -12,6 +12,7 @@ import pytest
 import typer.main
 
 import formats
+from analysis.bench.pictures import digest, drawn_from
 from analysis.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,14 @@ def parse(name, *arguments):
 def test_generated_tables_are_fresh(page):
     stale = f"docs/{page} is stale; run: python docs/tables.py"
     assert tables.renewed(page) == (tables.DOCS / page).read_text(encoding="utf-8"), stale
+
+
+@pytest.mark.parametrize("name", tables.pictures())
+def test_pictures_are_drawn_from_the_record(name):
+    numbers = tables.pictures()[name]
+    assert drawn_from(tables.DOCS / name) == digest(numbers), f"docs/{name} is stale; run: python docs/tables.py"
+    assert digest(numbers[1:]) != digest(numbers)
+    assert f"({name})" in (tables.DOCS / "bench.md").read_text(encoding="utf-8")
 
 
 def test_every_registered_format_has_one_row():
