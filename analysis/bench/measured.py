@@ -9,7 +9,9 @@ from typing import Any
 from analysis.bench import kernel_calls, torch_calls, xla_calls
 from analysis.bench.cost import bfloat16_bytes, moved, operations
 from analysis.bench.timing import timed
+from formats.products import StreamK
 from kernels_ref.contracts import Shape, contract
+from kernels_ref.contracts.products import STREAMED
 
 #: bytes of weights that calls are rotated over: more than three times the L2 of a Hopper GPU
 ROTATED = 192 << 20
@@ -54,15 +56,21 @@ def kernel(name: str, shape: Shape, *, way: str, variant: Any = None, interpret:
     return prepared_kernel(name, shape, way=way, variant=variant, interpret=interpret)()
 
 
-def prepared_kernel(name: str, shape: Shape, *, way: str, variant: Any = None, interpret: bool = False) -> Any:
-    """`kernel`, compiled; the call that it returns measures."""
+def prepared_kernel(
+    name: str, shape: Shape, *, way: str, variant: Any = None, split: StreamK | None = None, interpret: bool = False
+) -> Any:
+    """`kernel`, compiled; the call that it returns measures. ``split``: another cut of K than the contract's."""
     claim = contract(name)
+    if split is not None:
+        claim = dataclasses.replace(claim, split_k=split)
     size = moved(claim, shape)
     prepared = kernel_calls.prepared(claim, shape, way=way, variant=variant, interpret=interpret)
 
     def measure() -> dict[str, Any]:
         timing = timed(prepared.calls(2 if interpret else buffers(size)), least=2 if interpret else 21)
-        row = {"what": name, "way": way, **_sizes(shape), "variant": layout(variant)}
+        row: dict[str, Any] = {"what": name, "way": way, **_sizes(shape), "variant": layout(variant)}
+        if way == STREAMED and claim.split_k:
+            row["split"] = dataclasses.asdict(claim.split_k)
         row["operand"] = claim.operands[0].format
         row |= {"bytes": size, "operations": operations(claim, shape), "bfloat16_bytes": bfloat16_bytes(shape)}
         return row | timing.to_json()

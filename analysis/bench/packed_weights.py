@@ -61,7 +61,8 @@ def packer(claim: KernelContract, way: str) -> Pack | None:
     def pack(drawn: dict[str, Any]) -> dict[str, Any]:
         weights = {key: drawn[key] for key in found.taken if key in drawn}
         rest = {key: value for key, value in drawn.items() if key not in weights}
-        return {**rest, found.argument: function(weights.pop("w"), product=product, **weights)}
+        cut = {"split": claim.split_k} if way == STREAMED else {}
+        return {**rest, found.argument: function(weights.pop("w"), product=product, **cut, **weights)}
 
     return pack
 

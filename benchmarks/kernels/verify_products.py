@@ -71,7 +71,8 @@ def spots(claim: KernelContract, ready: dict[str, Any], settings: Settings) -> d
             for tile in some_tiles(n, k, split, 3):
                 own = slice(tile * split.rows, (tile + 1) * split.rows)
                 want = one_tile(claim, run.tile, Tiles(split, n, (tile,)))
-                tally.add(f"{short(way)}, tile {tile} of N={n}, K={k}", got[: len(want), own], want)
+                found = got[: len(want), own]
+                tally.add(f"{short(way)}, tile {tile} of N={n}, K={k}", found, want[:, : found.shape[1]])
         except Exception as error:
             tally.failures[short(way)] = f"{type(error).__name__}: {error}"[:300]
     return tally.to_json()

@@ -12,8 +12,9 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from formats.products import Factor, ScaledProduct, StreamK, Weight, scaled_product
+from formats.products.record import value_format
 from kernels_ref.hopper import rows
-from kernels_ref.hopper.decoder import Finish, decoder
+from kernels_ref.hopper.decoder import Finish, decoder, left_over
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.planes import pack_planes
 from kernels_ref.hopper.rows import RowWords
@@ -73,13 +74,14 @@ def pack_weights(
 
     Codes lie tile by tile (`planes`), so that each thread block reads one run of memory; scales and zero points lie
     beside them. N and K are filled up with zeros to whole tiles and units. ``split`` is the declared stream-K cut, by
-    default `default_split`'s, of 132 thread blocks. Works under jit, where values are not looked at. Errors are those of
-    `kernels_ref.scaled_matmul`; also ``ValueError`` for a split that the kernel does not have, for NaN among weights
-    that are decoded, and for K at which sums of integers may leave 32 bits.
+    default `default_split`'s, of 132 thread blocks. Works under jit, where values are not looked at. Errors are those
+    of `kernels_ref.scaled_matmul`; also ``ValueError`` for a split that the kernel does not have, for NaN among weights
+    that are decoded, for K at which sums of integers may leave 32 bits, and for scales that float32 does not hold
+    beside the power of two that integers lack (`decoder.left_over`).
 
     >>> packed = pack_weights(jnp.zeros((128, 256), jnp.uint8), product="w4a16_channel", weight_scale=jnp.ones(128))
     >>> packed.words.shape
-    (2, 48, 128)
+    (1, 48, 128)
     """
     record = scaled_product(product)
     given: dict[str, Any] = {
@@ -109,20 +111,30 @@ def pack_weights(
     )
 
 
-def default_split(product: str | ScaledProduct) -> StreamK:
+def default_split(product: str | ScaledProduct, *, weights: int | None = None) -> StreamK:
     """How K is cut where nothing else is said: of the units tried on an H200, the fastest for up to 64 tokens.
 
-    Three warpgroups take turns where few bits make many instructions: where weights are made two at a time, or sums are
-    scaled. Two units and more must fit in shared memory, and operands of 16 bits take more of it, and of registers.
+    ``weights`` is N times K, where it may be small: with fewer than four units for a thread block, units of 64 rows are
+    faster. `pack_weights` does not ask for it, so that one cut holds for all matrices of a product.
 
-    >>> default_split("w4a16_g128"), default_split("w8a8_int8").rows
-    (StreamK(rows=192, depth=256, blocks=132), 128)
+    Three warpgroups of a thread block take turns where few bits make many instructions: where weights are made two at a
+    time, or sums are scaled; two do elsewhere. With activations of 8 bits, two thread blocks share their loads. Two
+    units and more must fit in shared memory, and operands of 16 bits take more of it, and of registers.
+
+    >>> default_split("w4a16_g128"), default_split("w8a8_int8")
+    (StreamK(rows=192, depth=256, blocks=132), StreamK(rows=256, depth=512, blocks=66))
+    >>> default_split("w4a16_g128", weights=4096 * 4096)
+    StreamK(rows=64, depth=512, blocks=132)
     """
     record = scaled_product(product)
     code, wide = decoder(record), record.a == "bfloat16"
     many = code.bits <= 2 or (code.bits <= 4 and (code.lane == 16 or record.scales_sums))
     shallow = wide and (many or code.bits == 8)
-    return StreamK(rows=192 if many else 128, depth=256 if shallow else 512, blocks=132)
+    together = 1 if wide or record.weight_rows > 1 else 2
+    rows, depth = 192 if many else 128, 256 if shallow else 512
+    if weights is not None and weights < 4 * 132 * rows * depth:
+        return StreamK(rows=64, depth=512, blocks=132)
+    return StreamK(rows=rows * together, depth=depth, blocks=132 // together)
 
 
 def _array(term: ArrayLike) -> Any:
@@ -140,8 +152,8 @@ def _word(term: Any) -> Array:
 def _work(record: ScaledProduct, shape: tuple[int, ...], split: StreamK) -> Work:
     if len(shape) != 2 or 0 in shape:
         raise ValueError(f"w needs two axes (N, K) that are not empty; its shape is {shape}")
-    if split.rows % ROWS or not ROWS <= split.rows <= 3 * ROWS:  # a fifth warpgroup would wait for registers for ever
-        raise ValueError(f"split.rows={split.rows} must be 64, 128 or 192: a warpgroup for each 64")
+    if split.rows not in (64, 128, 192, 256, 384):  # a fifth warpgroup in a thread block would wait for registers
+        raise ValueError(f"split.rows={split.rows} must be 64, 128, 192, or 256 or 384 for two thread blocks")
     if split.depth % CHUNK or (record.weight_rows % split.rows and record.weight_rows != 1):
         raise ValueError(f"split {split} must have a depth that is a multiple of {CHUNK}, and rows that share scales")
     if record.a == "int8" and decoder(record).exponent and shape[1] >= _LONGEST:
@@ -168,6 +180,8 @@ def _check(record: ScaledProduct, work: Work, codes: Any, terms: dict[str, Any])
         refuse_missing_weights(np.asarray(codes), shared, record)
     if decoder(record).finish in (Finish.MULTIPLY, Finish.MULTIPLY_BY_SCALE):
         _refuse_nan(np.asarray(codes), record)
+    if record.scales_sums and record.a == "bfloat16":
+        _refuse_large(np.asarray(terms["group_scale"]), record)
 
 
 def _refuse_nan(codes: Any, record: ScaledProduct) -> None:
@@ -176,6 +190,16 @@ def _refuse_nan(codes: Any, record: ScaledProduct) -> None:
     if wrong.any():
         where = [int(i) for i in np.argwhere(wrong)[0]]
         raise ValueError(f"w{where} is NaN; {record.name} decodes weights to numbers")
+
+
+def _refuse_large(given: Any, record: ScaledProduct) -> None:
+    """Scales that the kernel multiplies by the power of two that the sums lack."""
+    numbers = given if given.dtype.kind == "f" else decode(given, value_format(record.group_scale or ""))
+    wrong = np.abs(numbers) >= 2.0 ** (128 + decoder(record).exponent - left_over(record))
+    if wrong.any():
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+        most = f"2^{128 + decoder(record).exponent - left_over(record)}"
+        raise ValueError(f"group_scale{list(where)} is {numbers[where]}; {record.name} takes less than {most}")
 
 
 def _bits(record: ScaledProduct) -> int:

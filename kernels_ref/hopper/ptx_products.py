@@ -19,6 +19,7 @@ from kernels_ref.hopper.ptx_case import Case, Program
 from kernels_ref.hopper.ptx_lint import Claims
 from kernels_ref.hopper.scaled_matmul import streamed
 from kernels_ref.hopper.variant import Variant
+from kernels_ref.hopper.work import Work
 from reference.products.arguments import expected, size
 
 #: N and K of the weights of a large layer
@@ -63,7 +64,7 @@ def _of_streamed(product: ScaledProduct, m: int) -> Claims:
     pairs = ROWS * split.depth // _THREADS // 2
     expanded = product.a == "bfloat16" or product.weight is Weight.REQUANTISED
     halves = pairs * (expanded + (expanded and product.weight in (Weight.SCALED, Weight.REQUANTISED)))
-    tokens, _ = Variant().passes(product, m, split)
+    tokens, _ = Variant().passes(product, m, Work(split=split, n=N, k=K))
     return Claims(fused=folds * ROWS * tokens // _THREADS, fused_halves=halves, semaphores=1)
 
 

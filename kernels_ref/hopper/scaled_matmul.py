@@ -93,7 +93,8 @@ def streamed(
 
     Returns unsigned codes (M, N) of ``product.out``; works under jit. Floating-point sums are the GPU's: the
     interpreter adds in float32, so only sums that are exact in every order are the same there. Products with scales
-    keep ``y`` times a power of two (``decoder(product).exponent``), which no float32 rounds while no sum overflows.
+    keep ``y`` times a power of two (`decoder.left_over`), which no float32 rounds while no sum overflows or is below
+    2^-120.
 
     Raises ``ImportError`` where Mosaic GPU is missing, ``TypeError`` for dtypes and for arguments that are missing or
     without meaning, ``ValueError`` for shapes.
@@ -122,7 +123,7 @@ def streamed(
         chosen = replace(chosen, join="planes")
     if chosen.join != "planes" and not interpret:
         _check_blocks(work)
-    tokens, passes = chosen.passes(record, m, work.split)
+    tokens, passes = chosen.passes(record, m, work)
     body = Body(product=record, work=work, variant=chosen, tokens=tokens, interpret=interpret)
     return _call(body, passes, packed, x, columns, given)
 
@@ -130,12 +131,13 @@ def streamed(
 def _check_blocks(work: Work) -> None:
     """Thread blocks that wait for each other must all run at once."""
     devices: list[Any] = _JAX.devices()
+    due = work.blocks * work.cluster
     for device in devices:
-        count = getattr(device, "core_count", work.blocks)
-        if device.platform == "gpu" and count < work.blocks:
+        count = getattr(device, "core_count", due)
+        if device.platform == "gpu" and count < due:
             raise ValueError(
-                f"split.blocks={work.split.blocks} makes {work.blocks} thread blocks wait for each other; {device} runs"
-                f" {count} at once: choose another split, or Variant(join='planes')"
+                f"split.blocks={work.split.blocks} makes {due} thread blocks wait for each other; {device} runs {count} at"
+                " once: choose another split, or Variant(join='planes')"
             )
 
 

@@ -27,6 +27,8 @@ from kernels_ref.hopper.variant import SHARED, Variant
 from kernels_ref.hopper.work import Work
 from kernels_ref.pallas import interpreter, pallas
 
+#: the most tokens times bits of a weight for which the words of the next block are in registers too
+_EARLY = 64 * 6
 DTYPES: dict[str, Any] = {"bfloat16": jnp.bfloat16, "int8": jnp.int8, "float8_e4m3fn": jnp.float8_e4m3fn}
 
 
@@ -61,14 +63,24 @@ class Body:
         return max(self.alone, 256 // (8 * jnp.dtype(self.dtype).itemsize))
 
     @property
+    def cluster(self) -> int:
+        """Thread blocks that share a tile; the interpreter has one for all rows."""
+        return 1 if self.interpret else self.work.cluster
+
+    @property
+    def rows(self) -> int:
+        """Of a thread block."""
+        return self.work.split.rows // self.cluster
+
+    @property
     def _ahead(self) -> int:
         """Chains under way while an older one is folded."""
-        return self.variant.folded_late(self.tokens, self.work.split.rows)
+        return self.variant.folded_late(self.tokens, self.rows)
 
     def stages(self, operands: Iterable[Any]) -> int:
         """Units in shared memory at once: those of the variant, or as many as there is room for."""
         work = self.work
-        unit = sum(math.prod(x.shape) * x.dtype.itemsize for x in operands) // work.units
+        unit = sum(math.prod(x.shape) * x.dtype.itemsize for x in operands) // (work.units * self.cluster)
         unit += self.tokens * work.split.depth * jnp.dtype(self.dtype).itemsize
         return max(1, min(self.variant.stages, SHARED // unit))
 
@@ -172,12 +184,15 @@ class Own:
     def operands(self, blocks: range) -> Iterator[tuple[Any, Any]]:
         """Operand A and the slice of K that it goes with, for each piece of 64 x 128 blocks.
 
-        The words of a block are loaded before the block ahead of it is decoded.
+        The words of a block are loaded before the block ahead of it is decoded, while registers suffice.
         """
-        ahead = self._words(blocks[0])
+        early = self.body.tokens * decoder(self.body.product).bits <= _EARLY
+        words: dict[int, Any] = {}
         for block in blocks:
-            words, ahead = ahead, self._words(block + 1) if block + 1 in blocks else None
-            yield from self._pieces(words, block)
+            for due in (block, block + 1) if early else (block,):
+                if due in blocks and due not in words:
+                    words[due] = self._words(due)
+            yield from self._pieces(words[block], block)
 
     def _words(self, block: int) -> Any:
         plgpu, pl = pallas()
@@ -213,11 +228,12 @@ def specs(body: Body, block: Any, names: list[str]) -> list[Any]:
     """What TMA brings for a unit, by the names of `kernel`'s operands."""
     plgpu, _ = pallas()
     work, depth = body.work, body.work.split.depth
+    together: dict[str, Any] = {"collective_axes": ("half",)} if body.cluster > 1 else {}
 
     def of_unit(*shape: int) -> Any:
         def index(_: Any, step: Any) -> tuple[Any, ...]:
             tile, k = work.place(block, step)
-            return tile * work.steps + k, 0, 0
+            return tile * work.steps + k, lax.axis_index("half") if together else 0, 0
 
         return plgpu.BlockSpec((None, *shape), index)
 
@@ -227,14 +243,16 @@ def specs(body: Body, block: Any, names: list[str]) -> list[Any]:
     def of_groups(passed: Any, step: Any) -> tuple[Any, ...]:
         return of_tokens(passed, step)[::-1]
 
-    count = work.split.rows // ROWS * (depth // CHUNK) * lines(decoder(body.product))
-    groups, rows_of = depth // (body.product.group or CHUNK), work.split.rows
+    count = body.rows // ROWS * (depth // CHUNK) * lines(decoder(body.product))
+    groups = depth // (body.product.group or CHUNK)
     found: dict[str, Callable[[], Any]] = {
         "words": lambda: of_unit(count, LINE),
-        "scales": lambda: of_unit(*rows.scales(body.product, depth).shape(rows_of)),
-        "zeros": lambda: of_unit(*rows.zeros(depth).shape(rows_of)),
+        "scales": lambda: of_unit(*rows.scales(body.product, depth).shape(body.rows)),
+        "zeros": lambda: of_unit(*rows.zeros(depth).shape(body.rows)),
         "columns": lambda: plgpu.BlockSpec((groups, body.tokens), of_groups),
-        "a": lambda: plgpu.BlockSpec((body.tokens, depth), of_tokens, transforms=swizzled(body.width, body.dtype)),
+        "a": lambda: plgpu.BlockSpec(
+            (body.tokens, depth), of_tokens, transforms=swizzled(body.width, body.dtype), **together
+        ),
     }
     return [found[name]() for name in names]
 
@@ -250,14 +268,15 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
     """
     plgpu, _ = pallas()
     work, variant = body.work, body.variant
-    warpgroups = work.split.rows // ROWS
+    warpgroups = body.rows // ROWS
     m, n = (passes * body.tokens, work.tiles * work.split.rows) if body.interpret else size
     join: Any = Planes(body) if variant.join == "planes" else Join(body)
 
     def run(*refs: Any) -> None:
         block, warpgroup = lax.axis_index("block"), lax.axis_index("warpgroup")
+        half = lax.axis_index("half") if body.cluster > 1 else 0
         operands, rest = refs[: len(names)], refs[len(names) :]
-        keep = join.begin(rest, block, warpgroup, passes)
+        keep = join.begin(rest, block, half * warpgroups + warpgroup, passes)
 
         def unit(indices: Any, *rest: Any) -> Any:
             passed, step = indices
@@ -289,6 +308,7 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
         out_type=join.results(m, n, passes),
         grid=(work.blocks,),
         grid_names=("block",),
+        **({"cluster": (body.cluster,), "cluster_names": ("half",)} if body.cluster > 1 else {}),
         num_threads=warpgroups + 1,
         thread_name="warpgroup",
         interpret=interpreter(body.interpret),

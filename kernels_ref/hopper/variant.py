@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from formats.products import ScaledProduct, StreamK
+from formats.products import ScaledProduct
 from formats.products.record import value_format
+from kernels_ref.hopper.work import Work
 
 #: bytes of shared memory for operands; barriers take the rest
 SHARED = 226 * 1024
@@ -46,23 +47,27 @@ class Variant:
         if self.tokens is not None and (self.tokens % 8 or not 8 <= self.tokens <= 256):
             raise ValueError(f"tokens={self.tokens} must be a multiple of 8 in 8..256")
 
-    def passes(self, product: ScaledProduct, m: int, split: StreamK) -> tuple[int, int]:
+    def passes(self, product: ScaledProduct, m: int, work: Work) -> tuple[int, int]:
         """Rows of a pass and passes for M rows: products whose chains are folded keep two sums for each result.
 
-        Two units must fit in shared memory. wgmma takes multiples of 8, with integers above 32 of 16 (PTX ISA,
-        wgmma.mma_async).
+        Three warpgroups that multiply have two thirds of the registers each. Two units must fit in shared memory. wgmma
+        takes multiples of 8, with integers above 32 of 16 (PTX ISA, wgmma.mma_async); two thread blocks share the loads
+        of 8 tokens, or of multiples of 16.
 
-        >>> from formats.products import scaled_product
-        >>> Variant().passes(scaled_product("w4a8_qqq_channel"), 300, StreamK(depth=256))
+        >>> from formats.products import StreamK, scaled_product
+        >>> work = Work(split=StreamK(depth=256), n=4096, k=4096)
+        >>> Variant().passes(scaled_product("w4a8_qqq_channel"), 300, work)
         (160, 2)
         """
-        most = self.tokens or (256 if product.chain is None else 128 if product.chain >= 32 else 64)
+        rows, depth = work.split.rows // work.cluster, work.split.depth
+        held = 256 if product.chain is None else 112 if product.chain >= 32 else 64
+        most = self.tokens or (held if rows <= 128 else min(held, 96 if product.chain is None else 64))
         bits = value_format(product.a).bits
-        room = (SHARED // 2 - split.rows * split.depth * value_format(product.w).bits // 8) * 8 // (split.depth * bits)
+        room = (SHARED // 2 - rows * depth * value_format(product.w).bits // 8) * 8 // (depth * bits)
         most = min(most, max(8, room // 32 * 32))
         count = math.ceil(m / most)
         each = math.ceil(m / count)
-        unit = 16 if product.a == "int8" and each > 32 else 8
+        unit = 16 if (product.a == "int8" and each > 32) or (work.cluster > 1 and each > 8) else 8
         return math.ceil(each / unit) * unit, count
 
     def folded_late(self, tokens: int, rows: int) -> int:

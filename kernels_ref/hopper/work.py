@@ -19,6 +19,11 @@ class Work:
     k: int
 
     @property
+    def cluster(self) -> int:
+        """Thread blocks that share a tile's rows, and load activations together."""
+        return 1 if self.split.rows <= 192 else 2
+
+    @property
     def tiles(self) -> int:
         """Tiles of rows."""
         return math.ceil(self.n / self.split.rows)
@@ -40,7 +45,7 @@ class Work:
 
     @property
     def blocks(self) -> int:
-        """Thread blocks that have work."""
+        """Thread blocks, or clusters of them, that have work."""
         return math.ceil(self.units / self.run)
 
     @property

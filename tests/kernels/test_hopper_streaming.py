@@ -112,10 +112,16 @@ class TestRefusals:
     w = np.zeros((128, 256), np.uint8)
 
     def test_a_split_that_the_kernel_does_not_have(self):
-        with pytest.raises(ValueError, match=r"split\.rows=96 must be 64, 128 or 192"):
+        with pytest.raises(ValueError, match=r"split\.rows=96 must be 64, 128, 192, or 256 or 384"):
             pack_weights(self.w, product="ternary_bf16", tensor_scale=np.float32(1), split=StreamK(rows=96))
         with pytest.raises(ValueError, match="depth that is a multiple of 128"):
             pack_weights(self.w, product="ternary_bf16", tensor_scale=np.float32(1), split=StreamK(depth=64))
+
+    def test_scales_that_the_unit_of_integers_does_not_leave_room_for(self):
+        scale = np.full((128, 2), 0x7C80, np.uint16)  # 2^122
+        with pytest.raises(ValueError, match=r"group_scale\[0, 0\] is 5\.3.*e\+36; w4a16_g128 takes less than 2\^122"):
+            pack_weights(self.w, product="w4a16_g128", group_scale=scale)
+        assert pack_weights(self.w, product="w4a16_g128", group_scale=scale - 1).scales is not None
 
     def test_nan_among_weights_that_are_decoded(self):
         w = self.w.copy()
