@@ -127,28 +127,33 @@ def zeros(depth: int) -> RowWords:
 
 
 class RowTerms:
-    """The terms of a warpgroup's rows in a unit, loaded once."""
+    """The terms of a warpgroup's rows in a unit, loaded once if they are to be kept, else wherever one is needed."""
 
     def __init__(
-        self, product: ScaledProduct, refs: dict[str, Any], warpgroup: Any, depth: int, interpret: bool
+        self, product: ScaledProduct, refs: dict[str, Any], warpgroup: Any, depth: int, *, keep: bool, interpret: bool
     ) -> None:
-        self._product = product
+        self._product, self._refs, self._warpgroup, self._interpret = product, refs, warpgroup, interpret
         self._layouts = {name: scales(product, depth) if name == "scales" else zeros(depth) for name in _named(refs)}
-        self._words = {name: layout.load(refs[name], warpgroup, interpret) for name, layout in self._layouts.items()}
-        self._interpret = interpret
+        self._kept = {name: self._load(name) for name in self._layouts} if keep else {}
         self._quads: dict[int, list[Any]] = {}
+
+    def _load(self, name: str) -> list[Any]:
+        return self._layouts[name].load(self._refs[name], self._warpgroup, self._interpret)
+
+    def _words(self, name: str) -> list[Any]:
+        return self._kept.get(name) or self._load(name)
 
     def _scale(self, index: int) -> Any:
         """The float32 scale of a group, for each row."""
         if self._layouts["scales"].bits == 8:
             word = index // 4
             if word not in self._quads:
-                self._quads[word] = _quad(self._product.group_scale, self._words["scales"][word], self._interpret)
+                self._quads[word] = _quad(self._product.group_scale, self._words("scales")[word], self._interpret)
             return self._quads[word][index % 4]
         return float32(self._number("scales", index), self._product.group_scale)
 
     def _number(self, name: str, index: int) -> Any:
-        return self._layouts[name].number(self._words[name], index)
+        return self._layouts[name].number(self._words(name), index)
 
     def of_block(self, block: int) -> list[Any]:
         """What `expand.expand` makes a block's weights with: for each group, words of rows (64,); nothing for most."""

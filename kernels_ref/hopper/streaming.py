@@ -27,6 +27,8 @@ from kernels_ref.hopper.variant import SHARED, Variant
 from kernels_ref.hopper.work import Work
 from kernels_ref.pallas import interpreter, pallas
 
+#: the most tokens for which the scales of a unit are in registers
+_KEPT = 64
 #: the most tokens times bits of a weight for which the words of the next block are in registers too
 _EARLY = 64 * 6
 DTYPES: dict[str, Any] = {"bfloat16": jnp.bfloat16, "int8": jnp.int8, "float8_e4m3fn": jnp.float8_e4m3fn}
@@ -179,7 +181,8 @@ class Own:
 
     def __init__(self, body: Body, refs: dict[str, Any], warpgroup: Any) -> None:
         self.body, self.refs, self.warpgroup = body, refs, warpgroup
-        self.terms = RowTerms(body.product, refs, warpgroup, body.work.split.depth, body.interpret)
+        depth, keep = body.work.split.depth, body.tokens <= _KEPT
+        self.terms = RowTerms(body.product, refs, warpgroup, depth, keep=keep, interpret=body.interpret)
 
     def operands(self, blocks: range) -> Iterator[tuple[Any, Any]]:
         """Operand A and the slice of K that it goes with, for each piece of 64 x 128 blocks.
