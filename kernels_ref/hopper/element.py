@@ -1,8 +1,9 @@
 """Kernels for each element by itself: straight from global memory to registers and back, no shared memory.
 
 A thread block (CTA) has 128 threads and 4096 elements. Their body is generated from the format's record
-(`kernels_ref.hopper.element_nearest`, else the golden model's own code). Codes of 4 bits are stored through a reference
-of 4-bit integers, which packs them two to a byte, the first in the low nibble.
+(`kernels_ref.hopper.element_nearest`, else the golden model's own code), for bfloat16 numbers from two lanes of 16 bits
+(`kernels_ref.hopper.element_pairs`) where it has such a form. Codes of 4 bits are packed two to a byte, the first in the
+low nibble.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from formats import Format, get
-from kernels_ref.hopper import element_nearest
+from kernels_ref.hopper import element_nearest, element_pairs, element_words
+from kernels_ref.hopper.element_words import Layouts, Program
 from kernels_ref.pallas import interpreter, pallas, store
 from reference.array import decode as array_decode
 from reference.array.conversion import Conversion
 
 #: elements of one thread block: 32 for each of its 128 threads
 PER_CTA = 4096
+#: 32-bit words of one thread block, each of two bfloat16 numbers
+WORDS_PER_CTA = PER_CTA // 2
 #: neighbours that a thread holds, for inputs of 4 bytes and of less: 16 bytes
 _VECTOR = {4: 4, 2: 8, 1: 16}
 #: the dtypes that codes are decoded into
@@ -32,14 +36,33 @@ def encoder(request: Conversion, size: int, *, packed: bool = False, interpret: 
     """The kernel of a conversion, for one-dimensional operands of ``size`` elements, a multiple of `PER_CTA`.
 
     It maps float32, bfloat16 or float16 numbers (and uint32 random bits, if the rounding is stochastic) to uint8 codes,
-    or, where ``packed``, for formats of at most 4 bits, to uint4 codes, two of which share a byte.
+    or, where ``packed``, for formats of at most 4 bits, to bytes of two codes each.
     """
+    in_pairs = element_pairs.is_short(request)
+
+    def encode(x: Array, *random_bits: Array) -> Array:
+        if in_pairs and x.dtype == jnp.bfloat16:
+            return _encode_pairs(x, request, packed, interpret)
+        codes = _alone(request, size, packed, interpret)(x, *random_bits)
+        return lax.bitcast_convert_type(codes.reshape(size // 2, 2), jnp.uint8) if packed else codes
+
+    return encode
+
+
+def _alone(request: Conversion, size: int, packed: bool, interpret: bool) -> Any:
+    """The kernel where each element is for itself."""
 
     def codes(x: Array, *random_bits: Array) -> Array:
         found = element_nearest.encode(x, request, jnp, *random_bits)
         return found.astype(jnp.uint4) if packed else found
 
     return each(codes, jax.ShapeDtypeStruct((size,), jnp.uint4 if packed else jnp.uint8), interpret=interpret)
+
+
+def _encode_pairs(x: Array, request: Conversion, packed: bool, interpret: bool) -> Array:
+    words = lax.bitcast_convert_type(x.reshape(-1, 2), jnp.int32)
+    codes = by_words(element_pairs.encoder(request, packed=packed), words.size, interpret=interpret)(words)
+    return lax.bitcast_convert_type(codes, jnp.uint8).reshape(-1)
 
 
 def decoder(spec: Format, size: int, dtype: str, *, packed: bool = False, interpret: bool = False) -> Any:
@@ -84,6 +107,29 @@ def each(function: Callable[..., Array], out: jax.ShapeDtypeStruct, *, interpret
         body,
         out_type=out,
         grid=(out.size // PER_CTA,),
+        grid_names=("cta",),
+        interpret=interpreter(interpret),
+    )
+
+
+def by_words(program: Program, size: int, *, interpret: bool = False) -> Any:
+    """The kernel that applies a program to ``size`` int32 words in a row, a multiple of `WORDS_PER_CTA`."""
+    plgpu, pl = pallas()
+    before, after = WORDS_PER_CTA, program.size(WORDS_PER_CTA)
+    layouts = Layouts(
+        plgpu.Layout.WG_STRIDED((before,), vec_size=_VECTOR[4]),
+        plgpu.Layout.WG_STRIDED((after,), vec_size=program.size(_VECTOR[4])),
+    )
+
+    def body(x: Any, out: Any) -> None:
+        cta = lax.axis_index("cta")
+        words = plgpu.load(x.at[pl.ds(cta * before, before)], layout=layouts.before, optimized=False)
+        store(out.at[pl.ds(cta * after, after)], element_words.applied(program, words, [], layouts, interpret=interpret))
+
+    return plgpu.kernel(
+        body,
+        out_type=jax.ShapeDtypeStruct((program.size(size),), jnp.int32),
+        grid=(size // WORDS_PER_CTA,),
         grid_names=("cta",),
         interpret=interpreter(interpret),
     )

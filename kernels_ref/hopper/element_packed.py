@@ -92,8 +92,7 @@ def _encode_array(
     if layout.name != _NIBBLES or size == 0:
         return words(element_nearest.encode(x, request, jnp, *operands[1:]), layout)
     rows = [whole_blocks(operand, size) for operand in operands]
-    codes = element.encoder(request, rows[0].size, packed=True, interpret=interpret)(*rows)
-    pairs = lax.bitcast_convert_type(codes.reshape(-1, 2), jnp.uint8)
+    pairs = element.encoder(request, rows[0].size, packed=True, interpret=interpret)(*rows)
     return pairs[: size // 2].reshape(*x.shape[:-1], -1)
 
 
