@@ -9,6 +9,7 @@ from kernels_ref.contracts.record import KernelContract, Operand, Operation, Sha
 
 _HERE = "kernels_ref.contracts.compositions"
 _PACKED = "kernels_ref.hopper.element_packed"
+_SIXES = "kernels_ref.hopper.element_sixes"
 _NEAREST = {"rounding": "nearest_ties_to_even", "saturation": "sat_finite", "nan": "zero"}
 _STOCHASTIC = {**_NEAREST, "rounding": "stochastic_a", "random_bit_count": 16}
 
@@ -25,11 +26,12 @@ _EXAMPLE = Shape(m=32, k=640)
 
 
 def element_contracts() -> tuple[KernelContract, ...]:
-    """Encoders from bfloat16 and float32, by nearest and stochastic rounding, packed ones, and decoders."""
+    """Encoders from bfloat16 and float32, by nearest and stochastic rounding, packed ones, decoders, codes alone."""
     from_bfloat16 = [_encode(fmt, "bfloat16", _NEAREST) for fmt in _BYTES]
     others = [_encode("float8_e4m3fn", "float32", _NEAREST), _encode("float8_e4m3fn", "bfloat16", _STOCHASTIC)]
     packed = [_encode_packed(*packing) for packing in _PACKINGS]
-    return (*from_bfloat16, *others, *packed, *(_decode_packed(*packing) for packing in _PACKINGS[:2]))
+    decoders = [_decode_packed(*packing) for packing in _PACKINGS[:2]]
+    return (*from_bfloat16, *others, *packed, *decoders, *_sixes("float6_e3m2fn", "compressed_tensors_fp6"))
 
 
 def _encode(fmt: str, dtype: str, policy: dict[str, Any]) -> KernelContract:
@@ -80,3 +82,35 @@ def _decode_packed(fmt: str, layout: str, size: str) -> KernelContract:
         example=_EXAMPLE,
         source=formats.get(fmt).source,
     )
+
+
+def _sixes(fmt: str, layout: str) -> tuple[KernelContract, KernelContract]:
+    """Codes of 6 bits from a byte each to four in three bytes, and back."""
+    codes = Operand(name="codes", format=fmt, shape=("m", "k"))
+    words = Operand(name="words", format="uint8", shape=("m", "3k/4"))
+    shared: dict[str, Any] = {
+        "granularity": "no scale",
+        "layout": f"row-major; codes packed as {layout}",
+        "arguments": (("layout", layout),),
+        "example": _EXAMPLE,
+        "source": formats.layout(layout).source,
+    }
+    pack = KernelContract(
+        name=f"pack_{layout}",
+        operation=Operation.PACK,
+        operands=(codes,),
+        out=(words,),
+        golden="reference.pack",
+        kernels=("kernels_ref.pack", f"{_SIXES}.pack"),
+        **shared,
+    )
+    unpack = KernelContract(
+        name=f"unpack_{layout}",
+        operation=Operation.UNPACK,
+        operands=(words,),
+        out=(codes,),
+        golden="reference.unpack",
+        kernels=("kernels_ref.unpack", f"{_SIXES}.unpack"),
+        **shared,
+    )
+    return pack, unpack

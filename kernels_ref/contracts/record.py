@@ -23,6 +23,7 @@ class Operation(enum.Enum):
     DEQUANTISE_BLOCKS = "dequantise_blocks"  #: codes and scales to numbers
     REQUANTISE = "requantise"  #: int32 sums to int8 by multiplier and shift
     PACK = "pack"  #: codes to packed bytes or words
+    UNPACK = "unpack"  #: packed bytes or words to codes
     SWIZZLE = "swizzle"  #: scales into the order that a matrix unit reads
 
 

@@ -1,7 +1,7 @@
 """Blocks of bfloat16 numbers, two at a time: programs on words of two lanes, and how a kernel runs them.
 
-A thread's words are masked and compared in lanes for the largest magnitude. From there to the codes there are three ways,
-by what an element is divided by or multiplied with:
+A thread's words are masked and compared in lanes for the largest magnitude. From there to the codes there are three
+ways, by what an element is divided by or multiplied with:
 
 A power of two
     leaves a bfloat16 number a bfloat16 number, or one below 2^-126, beyond every decision. So the quotient, and its
@@ -129,7 +129,7 @@ def _is_snapped(made: BlockRequest, spec: IntSpec) -> bool:
     """Whether the errors of a product with a reciprocal are below half of a unit of the first rounding."""
     bits, scale = significant_bits(made.spec.scale.format), made.spec.scale.format
     most = max(-spec.minimum, spec.maximum) + 1
-    signed = isinstance(scale, FloatSpec) and -60 < scale.emin - scale.fraction_bits and scale.emax < 60
+    signed = isinstance(scale, FloatSpec) and scale.emin - scale.fraction_bits > -60 and scale.emax < 60
     return spec.fraction_bits == 0 and signed and 9 <= bits <= 11 and most * _OFF < 2.0 ** -(bits + 3)
 
 
@@ -150,8 +150,8 @@ def _by_quotients(made: BlockRequest, spec: IntSpec, factor: Factor) -> Pairs:
         lifted = [lanes.fma_bfloat16(word, lift[0], lanes.word(MINUS_ZERO)) for word in words] if lift else words
         found = [[integer(lanes, x, inverse) for x in _numbers(lanes, word)] for word in lifted]
         bytes_ = [lanes.total(even, lanes.up(odd, _NIBBLE)) for even, odd in found]
-        halves = [lanes.picked(*bytes_[i : i + 2], 0x0040) for i in (0, 2)]
-        codes = lanes.picked(*halves, 0x5410)
+        first, second = (lanes.picked(bytes_[i], bytes_[i + 1], 0x0040) for i in (0, 2))
+        codes = lanes.picked(first, second, 0x5410)
         return [lanes.differ(codes, lanes.word(offset * 0x11 * BYTES)) if offset else codes]
 
     def rows(numbers: Numbers) -> list[Any]:
@@ -173,9 +173,10 @@ def _numbers(lanes: Lanes, word: Any) -> tuple[Any, Any]:
 
 def largest(words: Any, layout: Any, *, interpret: bool) -> Any:
     """int32 patterns, as binary32, of the largest magnitudes of rows of words."""
-    return element_words.folded(_largest, words, layout, interpret=interpret)
+    return element_words.folded(folded, words, layout, interpret=interpret)
 
 
-def _largest(lanes: Lanes, words: list[Any]) -> Any:
+def folded(lanes: Lanes, words: list[Any]) -> Any:
+    """The pattern, as binary32, of the largest magnitude in words."""
     found = functools.reduce(lanes.greater, (lanes.both(word, lanes.word(MAGNITUDES)) for word in words))
     return lanes.greater(lanes.both(found, lanes.word(0xFFFF0000)), lanes.up(found, 16))

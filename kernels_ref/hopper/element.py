@@ -1,13 +1,14 @@
 """Kernels for each element by itself: straight from global memory to registers and back, no shared memory.
 
 A thread block (CTA) has 128 threads and 4096 elements. Their body is generated from the format's record
-(`kernels_ref.hopper.element_nearest`, else the golden model's own code), for bfloat16 numbers from two lanes of 16 bits
-(`kernels_ref.hopper.element_pairs`) where it has such a form. Codes of 4 bits are packed two to a byte, the first in the
+(`kernels_ref.hopper.element_nearest`, else the golden model's own code), and for two bfloat16 numbers at a time where
+that has such a form (`kernels_ref.hopper.element_pairs`). Codes of 4 bits are packed two to a byte, the first in the
 low nibble.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ from reference.array.conversion import Conversion
 PER_CTA = 4096
 #: 32-bit words of one thread block, each of two bfloat16 numbers
 WORDS_PER_CTA = PER_CTA // 2
+_THREADS = 128
 #: neighbours that a thread holds, for inputs of 4 bytes and of less: 16 bytes
 _VECTOR = {4: 4, 2: 8, 1: 16}
 #: the dtypes that codes are decoded into
@@ -112,24 +114,62 @@ def each(function: Callable[..., Array], out: jax.ShapeDtypeStruct, *, interpret
     )
 
 
-def by_words(program: Program, size: int, *, interpret: bool = False) -> Any:
-    """The kernel that applies a program to ``size`` int32 words in a row, a multiple of `WORDS_PER_CTA`."""
-    plgpu, pl = pallas()
-    before, after = WORDS_PER_CTA, program.size(WORDS_PER_CTA)
-    layouts = Layouts(
-        plgpu.Layout.WG_STRIDED((before,), vec_size=_VECTOR[4]),
-        plgpu.Layout.WG_STRIDED((after,), vec_size=program.size(_VECTOR[4])),
-    )
+def words_per_cta(program: Program) -> int:
+    """Words that a thread block takes: it has at most `WORDS_PER_CTA` before and after."""
+    return WORDS_PER_CTA // max(program.before, program.after) * program.before
 
-    def body(x: Any, out: Any) -> None:
+
+def by_words(program: Program, size: int, *, interpret: bool = False) -> Any:
+    """The kernel that applies a program to ``size`` int32 words in a row, a multiple of `words_per_cta`.
+
+    A thread has as many words side by side as the program asks for. Where these are no vector, they pass through shared
+    memory, so that what goes to and from global memory is contiguous.
+    """
+    plgpu, pl = pallas()
+    before = words_per_cta(program)
+    after, groups = program.size(before), max(1, _VECTOR[4] // program.before)
+    layouts = Layouts(*(_side_by_side(*each) for each in _sizes(program, before, groups)))
+    staged = [count for count, each in _sizes(program, before, groups) if not _is_vector(each)]
+
+    def loaded(x: Any, layout: Any) -> Any:
+        return plgpu.load(x, layout=layout, optimized=False)
+
+    def body(x: Any, out: Any, *shared: Any) -> None:
         cta = lax.axis_index("cta")
-        words = plgpu.load(x.at[pl.ds(cta * before, before)], layout=layouts.before, optimized=False)
-        store(out.at[pl.ds(cta * after, after)], element_words.applied(program, words, [], layouts, interpret=interpret))
+        source, target = x.at[pl.ds(cta * before, before)], out.at[pl.ds(cta * after, after)]
+        if staged == [before]:
+            store(shared[0], loaded(source, _side_by_side(before, _widest(before))))
+            source = shared[0]
+        found = element_words.applied(program, loaded(source, layouts.before), [], layouts, interpret=interpret)
+        if staged == [after]:
+            store(shared[0], found)
+            found = loaded(shared[0], _side_by_side(after, _widest(after)))
+        store(target, found)
 
     return plgpu.kernel(
         body,
         out_type=jax.ShapeDtypeStruct((program.size(size),), jnp.int32),
-        grid=(size // WORDS_PER_CTA,),
+        scratch_types=[plgpu.SMEM((count,), jnp.int32) for count in staged],
+        grid=(size // before,),
         grid_names=("cta",),
         interpret=interpreter(interpret),
     )
+
+
+def _sizes(program: Program, before: int, groups: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Words of a thread block and neighbours of a thread, before and after."""
+    return (before, groups * program.before), (program.size(before), groups * program.after)
+
+
+def _side_by_side(words: int, neighbours: int) -> Any:
+    plgpu, _ = pallas()
+    return plgpu.Layout.WG_STRIDED((words,), vec_size=neighbours)
+
+
+def _is_vector(neighbours: int) -> bool:
+    return neighbours & (neighbours - 1) == 0
+
+
+def _widest(words: int) -> int:
+    """The widest vector, of up to 16 bytes, that all threads of a block take alike."""
+    return math.gcd(words // _THREADS, _VECTOR[4])

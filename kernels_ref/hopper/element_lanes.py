@@ -1,8 +1,8 @@
 # ruff: noqa: D102 (the operations are documented in Lanes)
 """What programs on pairs of bfloat16 numbers ask of their machine: 32-bit words of a GPU's threads, or of arrays.
 
-A word has two lanes of 16 bits, the first number in the low one. A machine on arrays rounds fused operations twice where
-a GPU rounds once: the programs (`element_pairs`, `block_pairs`) say why their codes do not depend on it.
+A word has two lanes of 16 bits, the first number in the low one. A machine on arrays rounds fused operations twice,
+where a GPU rounds once: the programs (`element_pairs`, `block_pairs`) say why their codes do not depend on it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from kernels_ref.hopper.array_lanes import ArrayLanes
 from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.mlir_words import MlirWords
 
-#: two of them in a word: -0 and 2^0
-MINUS_ZERO, ONE = 0x80008000, 0x3F803F80
+#: two of them in a word: -0
+MINUS_ZERO = 0x80008000
+#: what LOP3 makes of each three bits of ``x``, ``y`` and a mask; see `Lanes.chosen`
+CHOSEN = 0xE4
 
 
 class Lanes(Protocol):
@@ -58,6 +60,10 @@ class Lanes(Protocol):
         """The greater ones of two unsigned lanes."""
         ...
 
+    def greater_signed(self, x: Any, y: Any) -> Any:
+        """The greater ones of two lanes in two's complement."""
+        ...
+
     def least(self, x: Any, y: Any) -> Any:
         """The lesser one of two unsigned words."""
         ...
@@ -91,7 +97,7 @@ class MlirPairs(MlirWords):
     """Emits a program into the MLIR block that is open."""
 
     def chosen(self, mask: Any, x: Any, y: Any) -> Any:
-        return self._instruction("lop3.b32 $0, $1, $2, $3, 0xe4;", x, y, mask)
+        return self._instruction(f"lop3.b32 $0, $1, $2, $3, {CHOSEN:#x};", x, y, mask)
 
     def total(self, x: Any, y: Any) -> Any:
         return self.arith.addi(x, y)
@@ -107,6 +113,9 @@ class MlirPairs(MlirWords):
 
     def greater(self, x: Any, y: Any) -> Any:
         return self._instruction("max.u16x2 $0, $1, $2;", x, y)
+
+    def greater_signed(self, x: Any, y: Any) -> Any:
+        return self._instruction("max.s16x2 $0, $1, $2;", x, y)
 
     def least(self, x: Any, y: Any) -> Any:
         return self.arith.minui(x, y)
@@ -155,6 +164,10 @@ class ArrayPairs(ArrayLanes):
     def greater(self, x: Any, y: Any) -> Any:
         return self._by_lane(self.xp.maximum, x, y)
 
+    def greater_signed(self, x: Any, y: Any) -> Any:
+        signs = self.word(0x80008000)  # with it turned, the order is that of unsigned lanes
+        return self.greater(x ^ signs, y ^ signs) ^ signs
+
     def least(self, x: Any, y: Any) -> Any:
         return self.xp.minimum(x, y)
 
@@ -179,17 +192,21 @@ class ArrayPairs(ArrayLanes):
         return self._held(self._real(x) * self._real(y) + self._real(z))
 
     def fma(self, x: Any, y: Any, z: Any) -> Any:
-        return self._bits(self._real(x) * self._real(y) + self._real(z))
+        return self._apart(self._real(x) * self._real(y) + self._real(z))
 
     def sum(self, x: Any, y: Any) -> Any:
-        return self._bits(self._real(x) + self._real(y))
+        return self._apart(self._real(x) + self._real(y))
 
     def _by_lane(self, operation: Any, x: Any, y: Any) -> Any:
         low = operation(x & self.word(0xFFFF), y & self.word(0xFFFF))
         return low | operation(x & self.word(0xFFFF0000), y & self.word(0xFFFF0000))
 
     def _held(self, x: Any) -> Any:
-        return self._bits(self.xp.where(x > 0, self.xp.minimum(x, np.float32(1)), np.float32(0)))
+        return self._apart(self.xp.where(x > 0, self.xp.minimum(x, np.float32(1)), np.float32(0)))
+
+    def _apart(self, x: Any) -> Any:
+        """Bits of a float32; XLA would add two constants first that are added to a sum one after the other."""
+        return self._bits(x if self.xp is np else lax.optimization_barrier(x))
 
     def _real(self, word: Any) -> Any:
         bits = self.xp.asarray(word, np.uint32)

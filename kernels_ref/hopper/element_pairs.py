@@ -6,6 +6,10 @@ Rounding
     magnitude has 8 significant bits, so that the sum has at most 17 above what lies beyond every decision: rounded to
     binary32 first, it is rounded alike.
 
+Exponents alone
+    are codes of E8M0: the pattern's, rounded by an addition of half a binade, less one unit where the exponent is even.
+    The least binade is subnormal in bfloat16, with half as many patterns: there ``m`` stands for ``2 m - 2^7``.
+
 Missing numbers
     are the magnitudes above infinity's pattern, 0x7F80: with 0x7F added, their lane has its highest bit set.
 """
@@ -13,9 +17,10 @@ Missing numbers
 from __future__ import annotations
 
 import math
+import struct
 from typing import Any
 
-from formats import FloatSpec
+from formats import FloatSpec, Rounding, Saturation
 from kernels_ref.hopper import element_nearest
 from kernels_ref.hopper.element_lanes import Lanes
 from kernels_ref.hopper.element_words import Program
@@ -40,8 +45,16 @@ def is_paired(spec: Any) -> bool:
     return amid and _start(spec) + (2 << spec.fraction_bits) <= 1 << FRACTION_BITS
 
 
+def is_exponent(spec: Any) -> bool:
+    """Whether the codes of a format are the exponent fields of bfloat16, 2^-127 with the field 0, and NaN."""
+    return isinstance(spec, FloatSpec) and (spec.precision, spec.bias, spec.max_code) == (1, BIAS, 2 * BIAS)
+
+
 def is_short(request: Conversion) -> bool:
     """Whether `encoder` has a program for a request."""
+    if is_exponent(request.spec):
+        nearest = request.rounding is Rounding.NEAREST_TIES_TO_EVEN
+        return nearest and request.saturation is Saturation.SAT_FINITE
     return element_nearest.is_short(request) and is_paired(request.spec)
 
 
@@ -67,29 +80,35 @@ def encoder(request: Conversion, *, packed: bool) -> Program:
     assert isinstance(spec, FloatSpec)
 
     def steps(lanes: Lanes, words: list[Any], _: list[Any]) -> list[Any]:
-        return [_encoded(lanes, words, request, spec, packed)]
+        magnitudes = [lanes.both(word, lanes.word(MAGNITUDES)) for word in words]
+        absent = [lanes.total(magnitude, lanes.word(_ABOVE_INFINITY)) for magnitude in magnitudes]
+        missing = lanes.word(nan_code(request) * BYTES)
+        if is_exponent(spec):
+            codes = [_exponents(lanes, word) for word in words]
+            return [lanes.chosen(_of_two(lanes, absent, _SIGNS), missing, _of_two(lanes, codes, _LOW))]
+        codes = [counted(lanes, magnitude, spec) for magnitude in magnitudes]
+        return [(in_nibbles if packed else in_bytes)(lanes, codes, words, spec, absent, missing)]
 
     return Program(steps, 4 if packed else 2, 1)
 
 
-def _encoded(lanes: Lanes, words: list[Any], request: Conversion, spec: FloatSpec, packed: bool) -> Any:
-    magnitudes = [lanes.both(word, lanes.word(MAGNITUDES)) for word in words]
-    codes = [counted(lanes, magnitude, spec) for magnitude in magnitudes]
-    absent = [lanes.total(magnitude, lanes.word(_ABOVE_INFINITY)) for magnitude in magnitudes]
-    missing = lanes.word(nan_code(request) * BYTES)
-    if packed:
-        return in_nibbles(lanes, codes, words, spec, absent, missing)
-    return in_bytes(lanes, codes, words, spec, absent, missing)
+def _exponents(lanes: Lanes, word: Any) -> Any:
+    """Lanes whose lower bytes are the exponents of numbers above 0, rounded, and 0 for others."""
+    held = lanes.lesser(lanes.greater_signed(word, lanes.word((1 << 6) * BOTH)), lanes.word((254 << 7) * BOTH))
+    twice = lanes.total(lanes.up(held, 1), lanes.word(-(1 << 7) * BOTH & 0xFFFFFFFF))
+    held = lanes.lesser(held, twice)
+    odd = lanes.both(lanes.down(held, 7), lanes.word(BOTH))
+    return lanes.down(lanes.total(lanes.total(held, odd), lanes.word(0x3F * BOTH)), 7)
 
 
 def in_bytes(
     lanes: Lanes, codes: list[Any], signs: list[Any], spec: FloatSpec, absent: list[Any] | None = None, missing: Any = 0
 ) -> Any:
     """Codes of two words, a byte each, with the signs of two others; ``missing`` where lanes of ``absent`` have one."""
-    found = _signed(lanes, lanes.picked(*codes, _LOW), lanes.picked(*signs, _SIGNS), spec)
+    found = _signed(lanes, _of_two(lanes, codes, _LOW), _of_two(lanes, signs, _SIGNS), spec)
     if spec.bits < 8:
         found = lanes.both(found, lanes.word(((1 << spec.bits) - 1) * BYTES))
-    return found if absent is None else lanes.chosen(lanes.picked(*absent, _SIGNS), missing, found)
+    return found if absent is None else lanes.chosen(_of_two(lanes, absent, _SIGNS), missing, found)
 
 
 def in_nibbles(
@@ -98,10 +117,10 @@ def in_nibbles(
     """`in_bytes` for codes of four words, a nibble each, the first one low."""
     halves: list[Any] = []
     for i in (0, 2):
-        low, sign = lanes.picked(*codes[i : i + 2], _LOW_APART), lanes.picked(*signs[i : i + 2], _SIGNS_APART)
-        found = _signed(lanes, low, sign, spec)
+        signs_of = _of_two(lanes, signs[i:], _SIGNS_APART)
+        found = _signed(lanes, _of_two(lanes, codes[i:], _LOW_APART), signs_of, spec)
         if absent is not None:
-            found = lanes.chosen(lanes.picked(*absent[i : i + 2], _SIGNS_APART), missing, found)
+            found = lanes.chosen(_of_two(lanes, absent[i:], _SIGNS_APART), missing, found)
         halves.append(found)
     return paired(lanes, *halves)
 
@@ -110,6 +129,10 @@ def paired(lanes: Lanes, first: Any, second: Any) -> Any:
     """A word of nibbles, from bytes of the codes 0, 2, 1, 3 and of 4, 6, 5, 7, whatever is in their upper halves."""
     even, odd = lanes.picked(first, second, 0x5410), lanes.picked(first, second, 0x7632)
     return lanes.chosen(lanes.word(0x0F * BYTES), even, lanes.up(odd, 4))
+
+
+def _of_two(lanes: Lanes, words: list[Any], selector: int) -> Any:
+    return lanes.picked(words[0], words[1], selector)
 
 
 def _signed(lanes: Lanes, codes: Any, signs: Any, spec: FloatSpec) -> Any:
@@ -138,6 +161,4 @@ def least_piece(lanes: Lanes, quotient: Any, spec: FloatSpec) -> Any:
 
 def float_word(lanes: Lanes, value: float) -> Any:
     """A float32 constant."""
-    import struct
-
     return lanes.word(int.from_bytes(struct.pack("<f", value), "little"))

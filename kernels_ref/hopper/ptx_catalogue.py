@@ -16,7 +16,7 @@ from kernels_ref import mosaic, mosaic_matmul
 from kernels_ref.hopper import element_pairs
 from kernels_ref.hopper.element_nearest import is_short
 from kernels_ref.hopper.ptx_case import Case
-from kernels_ref.hopper.ptx_contracts import blocks, packed_elements
+from kernels_ref.hopper.ptx_contracts import blocks, packed_elements, sixes
 from kernels_ref.hopper.ptx_elements import books, decoders, requantisers
 from kernels_ref.hopper.ptx_lint import Claims
 from kernels_ref.hopper.ptx_products import dense_products, streamed_products
@@ -110,6 +110,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(kernel="kernels_ref.mosaic.encode", cases=encoders),
     Family(kernel="kernels_ref.mosaic_matmul.matmul", cases=fp8_products),
     Family(kernel="kernels_ref.hopper.element_packed", cases=packed_elements),
+    Family(kernel="kernels_ref.hopper.element_sixes", cases=sixes),
     Family(kernel="kernels_ref.hopper.element.decoder", cases=decoders),
     Family(kernel="kernels_ref.hopper.element_codebook", cases=books),
     Family(kernel="kernels_ref.hopper.element_requantise.requantise", cases=requantisers),

@@ -21,11 +21,18 @@ _OWN = PER_CTA // 128
 
 
 def packed_elements() -> Iterator[Case]:
-    """`kernels_ref.hopper.element_packed`: one anchored sum for each float, whose product is exact: fused or not."""
+    """`kernels_ref.hopper.element_packed`: one anchored sum for two floats, whose product is exact: fused or not."""
     for claim in _of(Operation.ENCODE):
         yield from _cases(claim, "element_packed.encode_packed", _of_encoder)
     for claim in _of(Operation.DECODE):
         yield from _cases(claim, "element_packed.decode_packed", lambda claim: Claims())
+
+
+def sixes() -> Iterator[Case]:
+    """`kernels_ref.hopper.element_sixes`: bits that are moved."""
+    for operation, name in ((Operation.PACK, "pack"), (Operation.UNPACK, "unpack")):
+        for claim in _of(operation):
+            yield from _cases(claim, f"element_sixes.{name}", lambda claim: Claims())
 
 
 def blocks() -> Iterator[Case]:
@@ -55,8 +62,8 @@ def _program(claim: KernelContract, way: str) -> Program:
 
 
 def _of_encoder(claim: KernelContract) -> Claims:
-    """Nibbles of floats: two bfloat16 numbers share a sum."""
-    anchored = isinstance(formats.get(claim.keywords["fmt"]), FloatSpec) and "4bit" in claim.keywords["layout"]
+    """Floats of 4 and 6 bits."""
+    anchored = isinstance(formats.get(claim.keywords["fmt"]), FloatSpec)
     return Claims(fused_halves=_OWN // 2 if anchored else 0)
 
 
