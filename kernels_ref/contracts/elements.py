@@ -31,7 +31,7 @@ _EXAMPLE = Shape(m=32, k=640)
 
 
 def element_contracts() -> tuple[KernelContract, ...]:
-    """Encoders from bfloat16 and float32, by nearest and stochastic rounding, packed ones, and decoders."""
+    """Encoders from bfloat16 and float32, by nearest and stochastic rounding, packed ones, decoders, codes alone."""
     from_bfloat16 = [_encode(fmt, "bfloat16", _NEAREST) for fmt in _BYTES]
     others = [_encode("float8_e4m3fn", "float32", _NEAREST), _encode("float8_e4m3fn", "bfloat16", _STOCHASTIC)]
     packed = [_encode_packed(*packing) for packing in _PACKINGS]

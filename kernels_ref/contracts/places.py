@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import formats
 from kernels_ref.contracts.record import KernelContract, Operand, Operation, Shape
+from kernels_ref.hopper.element_sixes import is_sixes
 
 #: layout, and how many bytes hold a row of k codes
 _IN_USE = (("compressed_tensors_fp6", "3k/4"),)
@@ -54,7 +55,8 @@ def _codes() -> Operand:
 
 
 def _move(name: str, operation: Operation, layout: str, taken: Operand, given: tuple[Operand, ...]) -> KernelContract:
-    verb = operation.value
+    verb, spec = operation.value, formats.layout(layout)
+    mosaic = (f"kernels_ref.hopper.element_sixes.{verb}",) if is_sixes(spec) else ()
     return KernelContract(
         name=name,
         operation=operation,
@@ -63,10 +65,10 @@ def _move(name: str, operation: Operation, layout: str, taken: Operand, given: t
         granularity="no scale",
         layout=f"row-major; a code in each byte, and {layout}",
         golden=f"reference.{verb}",
-        kernels=(f"kernels_ref.{verb}",),
+        kernels=(f"kernels_ref.{verb}", *mosaic),
         arguments=(("layout", layout),),
         example=Shape(m=64, k=640),
-        source=formats.layout(layout).source,
+        source=spec.source,
     )
 
 

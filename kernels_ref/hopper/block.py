@@ -29,9 +29,11 @@ from formats.block_formats.spec import BlockSpec
 from kernels_ref import block_elements, blocks
 from kernels_ref.block_elements import Factor
 from kernels_ref.block_executor import JaxExecutor
-from kernels_ref.hopper import block_codes, block_numbers, element_nearest
+from kernels_ref.hopper import block_codes, block_numbers, block_pairs, element_nearest, element_words
 from kernels_ref.hopper.block_numbers import Numbers
+from kernels_ref.hopper.block_pairs import Pairs
 from kernels_ref.hopper.element_packed import one_region, words
+from kernels_ref.hopper.element_words import Layouts, Program
 from kernels_ref.pallas import interpreter, pallas, store
 from reference.array import block as array_block
 from reference.array.block_request import BlockRequest, block_request, is_power_of_two
@@ -197,8 +199,24 @@ def kernel(
     uint4 if they have 4 bits and ``packed``, and codes of scales (count,). ``itemsize``: of the numbers, in bytes.
     ``vector``: how many elements a thread loads side by side at most; results do not depend on it.
     """
-    plgpu, pl = pallas()
     factor = supported(made)
+    way = block_pairs.pairs(made, factor, packed)
+    alone = _alone(made, factor, count, itemsize, packed, vector, interpret)
+    if way is None or itemsize != 2:
+        return alone
+    twos = _in_pairs(made, way, count, vector, interpret)
+
+    def run(x: Array, whole: Array) -> Any:
+        return twos(x, whole) if x.dtype == jnp.bfloat16 else alone(x, whole)
+
+    return run
+
+
+def _alone(
+    made: BlockRequest, factor: Factor, count: int, itemsize: int, packed: bool, vector: int, interpret: bool
+) -> Any:
+    """`kernel` where each element is for itself."""
+    plgpu, pl = pallas()
     size = made.spec.size
     rows = PER_CTA // size
     narrow = packed and made.spec.element.bits == 4
@@ -216,13 +234,53 @@ def kernel(
         found = block_codes.codes(bits, numbers, factor, made)
         store(codes.at[block], found.astype(jnp.uint8).astype(jnp.uint4 if narrow else jnp.uint8))
 
-    out = [
-        jax.ShapeDtypeStruct((count, size), jnp.uint4 if narrow else jnp.uint8),
-        jax.ShapeDtypeStruct((count,), code_dtype(made.scale.spec, jnp)),
-    ]
+    kind = jnp.uint4 if narrow else jnp.uint8
+    return _kernel(body, made, jax.ShapeDtypeStruct((count, size), kind), interpret)
+
+
+def _kernel(body: Callable[..., None], made: BlockRequest, codes: jax.ShapeDtypeStruct, interpret: bool) -> Any:
+    plgpu, _ = pallas()
+    count = codes.shape[0]
+    scales = jax.ShapeDtypeStruct((count,), code_dtype(made.scale.spec, jnp))
     return plgpu.kernel(
-        body, out_type=out, grid=(count // rows,), grid_names=("cta",), interpret=interpreter(interpret)
+        body,
+        out_type=[codes, scales],
+        grid=(count * made.spec.size // PER_CTA,),
+        grid_names=("cta",),
+        interpret=interpreter(interpret),
     )
+
+
+def _in_pairs(made: BlockRequest, way: Pairs, count: int, vector: int, interpret: bool) -> Any:
+    """`kernel` for bfloat16 numbers as 32-bit words of two each; codes come as bytes, packed or not."""
+    plgpu, pl = pallas()
+    size, wholes = made.spec.size, len(block_numbers.whole_tensor(made))
+    rows, length = PER_CTA // size, way.program.size(size // 2)
+    layouts = _layouts(way.program, size, vector)
+
+    def body(x: Any, whole: Any, codes: Any, scales: Any) -> None:
+        block = pl.ds(lax.axis_index("cta") * rows, rows)
+        words = plgpu.load(x.at[block], layout=layouts.before, optimized=False)
+        largest = block_pairs.largest(words, layouts.before, interpret=interpret)
+        numbers = Numbers(largest, made, [whole[i] for i in range(wholes)])
+        store(scales.at[block], numbers.stored)
+        found = element_words.applied(way.program, words, way.rows(numbers), layouts, interpret=interpret)
+        store(codes.at[block], found)
+
+    run = _kernel(body, made, jax.ShapeDtypeStruct((count, length), jnp.int32), interpret)
+
+    def pairs(x: Array, whole: Array) -> Any:
+        codes, scales = run(lax.bitcast_convert_type(x.reshape(count, size // 2, 2), jnp.int32), whole)
+        return lax.bitcast_convert_type(codes, jnp.uint8).reshape(count, 4 * length), scales
+
+    return pairs
+
+
+def _layouts(program: Program, size: int, vector: int) -> Layouts:
+    """Of words of two elements, and of what a program makes of them."""
+    neighbours = per_thread(size, 2)
+    before = size // 2, neighbours // 2, min(neighbours, vector) // 2
+    return Layouts(layout(*before), layout(*map(program.size, before)))
 
 
 def supported(made: BlockRequest) -> Factor:

@@ -1,9 +1,9 @@
 """Codes in packed words and back, in one pass: elements to words, words to values.
 
-Nibbles, the first one low, are a Mosaic kernel, since XLA does not reach the memory's speed from bfloat16. All other
-layouts are left to XLA, whose fusion does: on an H100 four 6-bit codes in three bytes, written as 32-bit words, take
-3.08 TB/s, four trits in a byte 3.06 and five 3.05, where a copy takes 3.03. There `kernels_ref`'s own functions, or
-`dense` below, are the kernel.
+Nibbles, the first one low, are a Mosaic kernel, and so are four 6-bit codes in three bytes from bfloat16
+(`kernels_ref.hopper.element_sixes`), since XLA does not reach the memory's speed from there. All other layouts are left
+to XLA, whose fusion does: on an H100 four trits in a byte take 3.06 TB/s and five 3.05, where a copy takes 3.03. There
+`kernels_ref`'s own functions, or `dense` below, are the kernel.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from formats import Format, Layout, NanRule, Rounding, Saturation
 from formats.layouts.bits import BitLayout, SplitLayout
 from kernels_ref import packing
 from kernels_ref.codec import as_jax
-from kernels_ref.hopper import element, element_nearest
+from kernels_ref.hopper import element, element_nearest, element_pairs, element_sixes
 from kernels_ref.hopper.element_arguments import DTYPES, checked, drawn, whole_blocks
 from kernels_ref.pallas import pallas
 from reference.array.conversion import Conversion, conversion
@@ -89,15 +89,23 @@ def _encode_array(
 ) -> Array:
     operands = [operand for operand in (x, random_bits) if operand is not None]
     size = math.prod(x.shape)
+    if x.dtype == jnp.bfloat16 and element_sixes.is_sixes(layout) and element_pairs.is_short(request) and size:
+        return _sixes(x, request, interpret)
     if layout.name != _NIBBLES or size == 0:
         return words(element_nearest.encode(x, request, jnp, *operands[1:]), layout)
     rows = [whole_blocks(operand, size) for operand in operands]
-    codes = element.encoder(request, rows[0].size, packed=True, interpret=interpret)(*rows)
-    pairs = lax.bitcast_convert_type(codes.reshape(-1, 2), jnp.uint8)
+    pairs = element.encoder(request, rows[0].size, packed=True, interpret=interpret)(*rows)
     return pairs[: size // 2].reshape(*x.shape[:-1], -1)
 
 
 _encode: Callable[..., Array] = jax.jit(_encode_array, static_argnums=(2, 3, 4))  # pyright: ignore[reportUnknownMemberType]
+
+
+def _sixes(x: Array, request: Conversion, interpret: bool) -> Array:
+    row = whole_blocks(x, x.size)
+    twos = lax.bitcast_convert_type(row.reshape(-1, 2), jnp.int32)
+    made = element.by_words(element_sixes.encoder(request), twos.size, interpret=interpret)(twos)
+    return lax.bitcast_convert_type(made, jnp.uint8).reshape(-1)[: x.size // 4 * 3].reshape(*x.shape[:-1], -1)
 
 
 def words(codes: Array, layout: Layout | BitLayout) -> Array:

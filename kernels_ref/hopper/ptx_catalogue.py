@@ -13,9 +13,10 @@ import formats
 import kernels_ref
 from formats import FloatSpec, Rounding
 from kernels_ref import mosaic, mosaic_matmul
+from kernels_ref.hopper import element_pairs
 from kernels_ref.hopper.element_nearest import is_short
 from kernels_ref.hopper.ptx_case import Case
-from kernels_ref.hopper.ptx_contracts import blocks, packed_elements
+from kernels_ref.hopper.ptx_contracts import blocks, packed_elements, sixes
 from kernels_ref.hopper.ptx_elements import books, decoders, requantisers
 from kernels_ref.hopper.ptx_lint import Claims
 from kernels_ref.hopper.ptx_products import dense_products, streamed_products
@@ -60,11 +61,12 @@ def _encoder(name: str, dtype: str, rounding: Rounding) -> Case:
     size, dtypes = 2 * mosaic.PER_CTA, [dtype, "uint32"] if count else [dtype]
     avals = tuple(jax.ShapeDtypeStruct((size,), each) for each in dtypes)
     # of an exact product, a power of two times a constant, and a number: fused or not, the same
-    anchored = is_short(request) and isinstance(request.spec, FloatSpec)
+    anchored = mosaic.PER_CTA // 128 if is_short(request) and isinstance(request.spec, FloatSpec) else 0
+    pairs = dtype == "bfloat16" and element_pairs.is_short(request)
     return Case(
         name=f"encode {name} {rounding.value} {dtype}",
         program=lambda: (mosaic.kernel(request, size), avals),
-        claims=Claims(fused=mosaic.PER_CTA // 128 if anchored else 0),
+        claims=Claims(fused_halves=anchored // 2) if pairs else Claims(fused=anchored),
     )
 
 
@@ -108,6 +110,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(kernel="kernels_ref.mosaic.encode", cases=encoders),
     Family(kernel="kernels_ref.mosaic_matmul.matmul", cases=fp8_products),
     Family(kernel="kernels_ref.hopper.element_packed", cases=packed_elements),
+    Family(kernel="kernels_ref.hopper.element_sixes", cases=sixes),
     Family(kernel="kernels_ref.hopper.element.decoder", cases=decoders),
     Family(kernel="kernels_ref.hopper.element_codebook", cases=books),
     Family(kernel="kernels_ref.hopper.element_requantise.requantise", cases=requantisers),

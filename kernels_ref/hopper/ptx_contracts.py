@@ -21,11 +21,18 @@ _OWN = PER_CTA // 128
 
 
 def packed_elements() -> Iterator[Case]:
-    """`kernels_ref.hopper.element_packed`: one anchored sum for each float, whose product is exact: fused or not."""
+    """`kernels_ref.hopper.element_packed`: one anchored sum for two floats, whose product is exact: fused or not."""
     for claim in _of(Operation.ENCODE):
         yield from _cases(claim, "element_packed.encode_packed", _of_encoder)
     for claim in _of(Operation.DECODE):
         yield from _cases(claim, "element_packed.decode_packed", lambda claim: Claims())
+
+
+def sixes() -> Iterator[Case]:
+    """`kernels_ref.hopper.element_sixes`: bits that are moved."""
+    for operation, name in ((Operation.PACK, "pack"), (Operation.UNPACK, "unpack")):
+        for claim in _of(operation):
+            yield from _cases(claim, f"element_sixes.{name}", lambda claim: Claims())
 
 
 def blocks() -> Iterator[Case]:
@@ -55,16 +62,24 @@ def _program(claim: KernelContract, way: str) -> Program:
 
 
 def _of_encoder(claim: KernelContract) -> Claims:
-    anchored = isinstance(formats.get(claim.keywords["fmt"]), FloatSpec) and "4bit" in claim.keywords["layout"]
-    return Claims(fused=_OWN if anchored else 0)
+    """Floats of 4 and 6 bits."""
+    anchored = isinstance(formats.get(claim.keywords["fmt"]), FloatSpec)
+    return Claims(fused_halves=_OWN // 2 if anchored else 0)
 
 
 def _of_blocks(claim: KernelContract) -> Claims:
     """Scales that are powers of two leave one anchored sum an element; other quotients take steps of Newton's.
 
+    Of bfloat16 numbers two share a quotient, which is a fused operation too, and a sum. Those that are divided by other
+    scales are lifted two at a time, if scales may be 0.
+
     A number of the whole tensor comes from XLA before the kernel: by an inexact quotient that its remainder corrects
     (`kernels_ref.block_binary32.quotient`), and, where it is beyond 2^60, by quotients that nothing corrects.
     """
     scale = block(claim.keywords["block_format"]).scale
-    powers = is_power_of_two(scale.format)
-    return Claims(fused=_OWN if powers else None, exact_division=scale.second is None)
+    exact_division = scale.second is None
+    if not is_power_of_two(scale.format):
+        return Claims(fused=None, fused_halves=None, exact_division=exact_division)
+    if claim.operands[0].format == "bfloat16":
+        return Claims(fused_halves=_OWN, exact_division=exact_division)
+    return Claims(fused=_OWN, exact_division=exact_division)

@@ -136,8 +136,8 @@ def _check_blocks(work: Work) -> None:
         count = getattr(device, "core_count", due)
         if device.platform == "gpu" and count < due:
             raise ValueError(
-                f"split.blocks={work.split.blocks} makes {due} thread blocks wait for each other; {device} runs {count} at"
-                " once: choose another split, or Variant(join='planes')"
+                f"split.blocks={work.split.blocks} makes {due} thread blocks wait for each other; {device} runs"
+                f" {count} at once: choose another split, or Variant(join='planes')"
             )
 
 

@@ -15,7 +15,8 @@ from rotation import rotate
 import reference
 from formats.block_formats.named import blocks
 from formats.block_formats.rules import block_rules
-from kernels_ref.hopper import block, block_codes, block_numbers, block_quotient, element_nearest
+from kernels_ref.hopper import block, block_codes, block_numbers, block_pairs, block_quotient, element_nearest
+from kernels_ref.hopper.element_lanes import ArrayPairs
 from reference.array.block_request import block_request
 
 OLD = jax.__version_info__ < (0, 11, 2)
@@ -153,25 +154,35 @@ def on_numpy(monkeypatch):
         return np.broadcast_to(of_block[:, None], shape)
 
     primitives = SimpleNamespace(broadcast_in_dim=across, optimization_barrier=lambda x: x)
-    for module in (block_codes, block_numbers, block_quotient):
+    for module in (block_codes, block_numbers, block_pairs, block_quotient):
         monkeypatch.setattr(module, "jnp", np)
     for module in (block_codes, block_numbers):
         monkeypatch.setattr(module, "lax", primitives)
     for name, dtype in (("bits_of", np.int32), ("number_of", np.float32)):
         monkeypatch.setattr(block_numbers, name, lambda x, dtype=dtype: np.asarray(x).view(dtype))
 
-    def quantized(x, name, rule, whole=None):
-        made = block_request(name, rule)
-        bits = element_nearest.patterns(x.reshape(-1, made.spec.size), np)
-        largest = (bits & element_nearest.MAGNITUDE).max(1)
+    def quantized(x, name, rule, whole=None, *, packed=None):
+        """Each element for itself, or, with ``packed``, two at a time, packed or not."""
+        made, lanes = block_request(name, rule), ArrayPairs(np)
+        factor, rows = block.supported(made), x.reshape(-1, made.spec.size)
         known = wholes[name, rule] if whole is None else whole
         known = [np.float32(value) for value in known[: len(block_numbers.whole_tensor(made))]]
         with np.errstate(all="ignore"):
-            found = block_numbers.Numbers(largest, made, known)
-            codes = block_codes.codes(bits, found, block.supported(made), made)
-        return codes.astype(np.uint8).reshape(x.shape), found.stored.reshape(*x.shape[:-1], -1)
+            if packed is None:
+                bits = element_nearest.patterns(rows, np)
+                found = block_numbers.Numbers((bits & element_nearest.MAGNITUDE).max(1), made, known)
+                codes = block_codes.codes(bits, found, factor, made).astype(np.uint8)
+            else:
+                words, way = np.ascontiguousarray(rows).view(np.uint32), block_pairs.pairs(made, factor, packed)
+                largest = block_pairs.folded(lanes, list(words.T)).view(np.int32)
+                found = block_numbers.Numbers(largest, made, known)
+                groups = words.reshape(len(words), -1, way.program.before)
+                shared = [np.asarray(row).astype(np.uint32)[:, None] for row in way.rows(found)]
+                (codes,) = way.program.steps(lanes, list(np.moveaxis(groups, -1, 0)), shared)
+                codes = np.ascontiguousarray(codes).view(np.uint8)
+        return codes.reshape(*x.shape[:-1], -1), found.stored.reshape(*x.shape[:-1], -1)
 
-    wholes = {pair: wholes_of(*pair) for pair in TINY}
+    wholes = {pair: wholes_of(*pair) for pair in [*TINY, *PAIRED]}
     return quantized
 
 
@@ -218,6 +229,118 @@ def test_magnitudes_under_a_second_number_on_numpy(on_numpy, dtype, exponent):
     codes, scales = on_numpy(x, "nvfp4", "torchao_nvfp4", whole)
     np.testing.assert_array_equal(scales, want.scales)
     np.testing.assert_array_equal(codes, want.codes)
+
+
+def packed_alike(codes, bits):
+    return codes[..., ::2] | codes[..., 1::2] << 4 if bits == 4 else codes
+
+
+PAIRED = [
+    *[("mxfp4", rule) for rule in ("floor", "ceil", "rceil", "even")],
+    *[(f"mxfp{fmt}", "floor") for fmt in ("8_e4m3", "8_e5m2", "6_e2m3", "6_e3m2")],
+    ("mxfp8_e5m2", "transformer_engine_mxfp8"),
+    ("deepseek_1x128_ue8m0", "floor"),
+    ("int4_g128", "absmax"),
+    ("int4_g128", "absmax_half_step"),
+]
+
+
+def way_of(name, rule, packed=True):
+    made = block_request(name, rule)
+    return block_pairs.pairs(made, block.supported(made), packed)
+
+
+@pytest.mark.parametrize(("name", "rule"), PAIRED)
+def test_all_magnitudes_two_at_a_time_on_numpy(on_numpy, name, rule):
+    """All bfloat16 numbers but NaN and infinity, each beside its neighbours, and beside larger ones."""
+    patterns = np.arange(0x7F80, dtype=np.uint16)
+    x = np.concatenate([patterns, patterns | 0x8000, patterns[:0x100], patterns[:0x100]])
+    x = np.resize(x, (-(-x.size // 512), 512)).view(ml_dtypes.bfloat16)
+    wide = x.astype(np.float32)
+    wide[:, ::32] = np.minimum(np.abs(wide).max(1) * np.exp2(np.arange(len(x)) % 12), 2.0**127)[:, None]
+    x = np.concatenate([x, wide.astype(ml_dtypes.bfloat16)])
+    want = reference.quantize_blocks(x, name, rule=rule)
+    codes, scales = on_numpy(x, name, rule, packed=True)
+    np.testing.assert_array_equal(scales, want.scales)
+    np.testing.assert_array_equal(codes, packed_alike(want.codes, want.spec.element.bits))
+
+
+@pytest.mark.parametrize("name", ["mxfp4", "mxfp8_e4m3", "mxfp8_e5m2"])
+def test_what_is_not_finite_two_at_a_time_on_numpy(on_numpy, name):
+    x = numbers("bfloat16")
+    x[0, 5], x[1, 40], x[2, 3], x[3, 70] = np.nan, np.inf, -np.inf, -np.float32(np.nan)
+    want = reference.quantize_blocks(x, name, rule="floor")
+    codes, scales = on_numpy(x, name, "floor", packed=True)
+    np.testing.assert_array_equal(scales, want.scales)
+    np.testing.assert_array_equal(codes, packed_alike(want.codes, want.spec.element.bits))
+
+
+@pytest.mark.parametrize("exponent", [-20, 0, 60])
+@pytest.mark.parametrize("share", [1, 1 / 64])
+def test_products_two_at_a_time_on_numpy(on_numpy, exponent, share):
+    """Under the second number of the tensor, and under a smaller one, with which all scales and elements saturate."""
+    patterns = np.arange((127 + exponent) << 7, dtype=np.uint16)
+    x = np.resize(np.concatenate([patterns, patterns | 0x8000]), (len(patterns) // 8, 16)).view(ml_dtypes.bfloat16)
+    second = reference.quantize_blocks(x, "nvfp4", rule="torchao_nvfp4").second * np.float32(share)
+    whole = wholes_of("nvfp4", "torchao_nvfp4", second)
+    want, scales = on_numpy(x, "nvfp4", "torchao_nvfp4", whole)
+    codes, same = on_numpy(x, "nvfp4", "torchao_nvfp4", whole, packed=True)
+    np.testing.assert_array_equal(scales, same)
+    np.testing.assert_array_equal(codes, packed_alike(want, 4))
+
+
+def test_formats_that_come_two_at_a_time():
+    """Those of the contracts; not integers of 8 bits, and no products that are not packed."""
+    assert all(way_of(*pair) is not None for pair in [*PAIRED, ("nvfp4", "torchao_nvfp4")])
+    assert way_of("int8_g32", "absmax") is way_of("mxint8", "floor") is None
+    assert way_of("deepseek_1x128", "deepgemm") is way_of("nvfp4", "torchao_nvfp4", packed=False) is None
+
+
+class TestPairs:
+    """The steps of one word on NumPy."""
+
+    def test_products_next_to_every_tie(self):
+        """Of numbers of 8 bits and float32 factors: the product on a tie, and a few units of the factor beside it."""
+        numbers = np.arange(128, 256, dtype=np.float32)[:, None, None, None]
+        ties = np.float32([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5, 7])[:, None, None]
+        factor = (ties / numbers)[..., 0] + np.float32(0)
+        factor = (factor.view(np.int32)[..., None] + np.arange(-3, 4, dtype=np.int32)).view(np.float32)
+        x, factor = (np.ascontiguousarray(a) for a in np.broadcast_arrays(numbers, factor))
+        want = reference.encode(x * factor, "float4_e2m1fn", rounding="nearest_ties_to_even", saturation="sat_finite")
+        assert all((want == code).any() for code in range(8))
+        made = block_request("nvfp4", "torchao_nvfp4")
+        way = block_pairs.pairs(made, block.supported(made), packed=True)
+        word = x.view(np.uint32) >> 16
+        (got,) = way.program.steps(ArrayPairs(np), [word] * 4, [(factor * np.float32(0.125)).view(np.uint32)])
+        np.testing.assert_array_equal(got, want * np.uint32(0x01010101))
+
+    @pytest.mark.parametrize("exponent", [-24, -3, 0, 6])
+    @pytest.mark.parametrize("off", [-3, 0, 3])
+    def test_all_quotients_by_a_float16(self, monkeypatch, exponent, off):
+        """All significands of both and all binades that matter, by reciprocals that are three units off."""
+        scale = np.arange(1 << 10, 1 << 11).astype(np.float32)[:, None]
+        binades = np.exp2(np.arange(-2, 7, dtype=np.float32))[:, None, None] * 2
+        x = binades * np.arange(128, 256, dtype=np.float32) * np.ones_like(scale)
+        twice = 2 * x.astype(np.int64) // scale.astype(np.int64)
+        odd = (2 * x.astype(np.int64)) % scale.astype(np.int64) > 0
+        near = (twice + 1) // 2 - ((twice % 4 == 1) & ~odd)
+        scale, x = scale * np.float32(2.0**exponent), x * np.float32(2.0**exponent)
+        way = way_of("int4_g128", "absmax")
+        monkeypatch.setattr(block_pairs, "jnp", np)
+        inverse, lift = way.rows(SimpleNamespace(value=lambda _: scale[:, 0]))
+        inverse = (inverse + np.int32(off)).view(np.uint32)[:, None]
+        for sign in (0, 0x8000):
+            word = x.view(np.uint32) >> 16 | np.uint32(sign)
+            (got,) = way.program.steps(ArrayPairs(np), [word] * 4, [inverse, np.uint32(lift.flat[0])])
+            want = np.clip(near if sign == 0 else -near, -8, 7)
+            np.testing.assert_array_equal(got, (want & 15).astype(np.uint32) * np.uint32(0x01010101))
+
+    def test_a_quotient_that_is_rounded_once_is_seen(self):
+        """Without the first rounding, a product with a reciprocal falls beside ties."""
+        scale = np.arange(1 << 10, 1 << 11).astype(np.float32)
+        tie = (np.float32(3.5) * scale).astype(np.float32)
+        product = tie * block_quotient.reciprocal(scale, np)
+        assert (np.rint(product) != np.rint(np.float32(3.5))).any()
 
 
 class TestQuotients:
