@@ -60,8 +60,8 @@ class Variant:
         (160, 2)
         """
         rows, depth = work.split.rows // work.cluster, work.split.depth
-        light = product.a == "bfloat16" and value_format(product.w).bits < 8
-        held = 256 if product.chain is None else 112 if light else 64
+        light = product.a == "bfloat16" and product.chain == 128 and value_format(product.w).bits < 8
+        held = 256 if product.chain is None else 96 if light else 64
         most = self.tokens or (held if rows <= 128 else min(held, 96 if product.chain is None else 64))
         bits = value_format(product.a).bits
         room = (SHARED // 2 - rows * depth * value_format(product.w).bits // 8) * 8 // (depth * bits)

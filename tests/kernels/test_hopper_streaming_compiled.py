@@ -137,6 +137,22 @@ def test_sums_are_read_after_they_are_waited_for(name, variant):
     assert read_early(re.sub(r"wgmma\.wait_group\S* \d+;", "", kernel.ptx))  # as without waiting
 
 
+@pytest.mark.parametrize("rows", [256, 384])
+def test_two_thread_blocks_load_activations_once_for_both(rows):
+    split = StreamK(rows=rows, depth=256, blocks=2)
+    kernel = mosaic(compiled("mxfp4_e4m3", 16, split=split))
+    assert kernel.resources is not None
+    assert (kernel.resources.spill_stores, kernel.resources.warnings) == (0, ())
+    loads = [
+        line for line in kernel.ptx.splitlines() if "cp.async.bulk.tensor" in line and "shared::cluster.global" in line
+    ]
+    multicast = [line for line in loads if ".multicast::cluster" in line]
+    assert multicast
+    assert len(multicast) < len(loads)  # weights and their scales are each thread block's own
+    alone = mosaic(compiled("mxfp4_e4m3", 16, split=StreamK(rows=rows // 2, depth=256, blocks=4)))
+    assert ".multicast::cluster" not in alone.ptx
+
+
 def test_int8_takes_256_tokens_in_one_pass_and_bfloat16_64_with_two_blocks_under_way():
     deep = StreamK(rows=128, depth=256, blocks=132)
     for name, m, variant in (("w4a8_qqq_channel", 256, None), ("w4a16_g128", 64, Variant(flight=2))):
