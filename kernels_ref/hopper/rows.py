@@ -146,11 +146,14 @@ class RowTerms:
     def _scale(self, index: int) -> Any:
         """The float32 scale of a group, for each row."""
         if self._layouts["scales"].bits == 8:
-            word = index // 4
-            if word not in self._quads:
-                self._quads[word] = _quad(self._product.group_scale, self._words("scales")[word], self._interpret)
-            return self._quads[word][index % 4]
+            return self._quad(index // 4)[index % 4]
         return float32(self._number("scales", index), self._product.group_scale)
+
+    def _quad(self, word: int) -> list[Any]:
+        found = self._quads.get(word) or _quad(self._product.group_scale, self._words("scales")[word], self._interpret)
+        if self._kept:
+            self._quads[word] = found
+        return found
 
     def _number(self, name: str, index: int) -> Any:
         return self._layouts[name].number(self._words(name), index)

@@ -28,7 +28,7 @@ from kernels_ref.hopper.work import Work
 from kernels_ref.pallas import interpreter, pallas
 
 #: the most tokens for which the scales of a unit are in registers
-_KEPT = 64
+_KEPT = 32
 #: the most tokens times bits of a weight for which the words of the next block are in registers too
 _EARLY = 64 * 6
 DTYPES: dict[str, Any] = {"bfloat16": jnp.bfloat16, "int8": jnp.int8, "float8_e4m3fn": jnp.float8_e4m3fn}
