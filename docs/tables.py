@@ -89,6 +89,13 @@ def planes() -> str:
     return plane_table(json.loads(KERNELS.read_text(encoding="utf-8"))["rows"])
 
 
+def rates() -> str:
+    """The matrix unit alone, of the same run."""
+    from analysis.bench.tables import rate_table
+
+    return rate_table(json.loads(KERNELS.read_text(encoding="utf-8"))["rows"], 28672, 8192)
+
+
 def pictures() -> dict[str, Any]:
     """The numbers of each picture of docs/bench.md, by the name of its file."""
     from analysis.bench.pictures import shares, speeds
@@ -104,6 +111,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "large": partial(kernels, 28672, 8192),
         "small": partial(kernels, 4096, 4096),
         "cube": partial(kernels, 8192, 8192),
+        "rates": rates,
         "planes": planes,
     },
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Any
 
-from analysis.bench import kernel_calls, torch_calls, xla_calls
+from analysis.bench import kernel_calls, matrix_rate, torch_calls, xla_calls
 from analysis.bench.cost import bfloat16_bytes, moved, operations
 from analysis.bench.timing import timed
 from formats.products import StreamK
@@ -41,6 +42,17 @@ def xla(dtype: str, shape: Shape) -> dict[str, Any]:
     width = 2 if dtype == "bfloat16" else 1
     timing = timed(xla_calls.product_calls(dtype, m, n, k, buffers(n * k * width)))
     return {"what": f"XLA {dtype}", **_sizes(shape), "operations": 2 * m * n * k, **timing.to_json()}
+
+
+def rates(batches: Iterable[int]) -> list[dict[str, Any]]:
+    """The matrix unit alone, weights in registers, by operands and batch: `matrix_rate`."""
+    rows: list[dict[str, Any]] = []
+    for dtype in matrix_rate.DTYPES:
+        for tokens in sorted({8 * math.ceil(m / 8) for m in batches}):
+            timing = timed([matrix_rate.rate_call(dtype, tokens)])
+            operations = matrix_rate.operations(tokens)
+            rows.append({"what": f"wgmma {dtype}", "m": tokens, "operations": operations, **timing.to_json()})
+    return rows
 
 
 def peer(name: str, shape: Shape) -> dict[str, Any]:

@@ -84,6 +84,19 @@ def plane_table(rows: list[Row]) -> str:
     return table(("contract", "kernel", "us", "of the copy"), lines)
 
 
+def rate_table(rows: list[Row], n: int, k: int) -> str:
+    """Markdown: the matrix unit with weights in registers, and how long it takes so for products of one N and K."""
+    some = [row for row in rows if row["what"].startswith("wgmma ") and "median" in row]
+    batches = sorted({row["m"] for row in some})
+    lines: dict[str, dict[int, str]] = {}
+    for row in some:
+        rate = row["operations"] / row["median"]
+        cell = f"{rate / 1e6:.0f} T/s, {2 * row['m'] * n * k / rate:.1f} us"
+        lines.setdefault(row["what"].removeprefix("wgmma "), {})[row["m"]] = cell
+    head = ("operands", *(f"M = {m}" for m in batches))
+    return table(head, [(what, *(cells.get(m, "") for m in batches)) for what, cells in lines.items()])
+
+
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """Markdown.
 

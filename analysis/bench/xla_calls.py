@@ -25,8 +25,8 @@ def product_calls(dtype: str, m: int, n: int, k: int, buffers: int, seed: int = 
     if dtype not in PRODUCTS:
         raise ValueError(f"dtype is {dtype!r}; XLA's products are timed for {', '.join(PRODUCTS)}")
     keys = _JAX.random.split(_JAX.random.key(seed), buffers + 1)
-    x = _drawn(keys[0], (m, k), dtype)
-    return [partial(_product, x, _drawn(key, (n, k), dtype), PRODUCTS[dtype]) for key in keys[1:]]
+    x = drawn(keys[0], (m, k), dtype)
+    return [partial(_product, x, drawn(key, (n, k), dtype), PRODUCTS[dtype]) for key in keys[1:]]
 
 
 def copy_call(elements: int) -> Call:
@@ -62,7 +62,7 @@ def _most(x: Array) -> Array:
     return _NUMPY.max(x)
 
 
-_drawn: Callable[..., Array] = _JAX.jit(_draw, static_argnums=(1, 2))
+drawn: Callable[..., Array] = _JAX.jit(_draw, static_argnums=(1, 2))
 _product: Callable[..., Array] = _JAX.jit(_multiply, static_argnums=2)
 _add_one: Callable[..., Array] = _JAX.jit(_plus_one)
 _largest: Callable[..., Array] = _JAX.jit(_most)

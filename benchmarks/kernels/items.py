@@ -14,6 +14,7 @@ KINDS: dict[str, Callable[[str, Settings], Run]] = {
     "canary": canary.prepared,
     "environment": times.environment,
     "ceilings": times.ceilings,
+    "rates": times.rates,
     "xla": times.xla,
     "peer": times.peer,
     "product": times.product,

@@ -53,6 +53,7 @@ def timings(only: list[str] | None = None) -> list[str]:
     return [
         "environment",
         "ceilings",
+        "rates",
         "xla:bfloat16:large",
         "xla:bfloat16:long",
         *(f"product:{name}:large" for name in main),

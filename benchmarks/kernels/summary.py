@@ -50,7 +50,7 @@ def _faults(item: dict[str, Any]) -> dict[str, bool]:
 
 def rows(items: dict[str, Any]) -> list[dict[str, Any]]:
     """Every row that was timed."""
-    kinds = ("ceilings", "xla:", "product:", "dense:", "plane:", "variants:", "peer:")
+    kinds = ("ceilings", "rates", "xla:", "product:", "dense:", "plane:", "variants:", "peer:")
     found = [item["result"] for name, item in items.items() if name.startswith(kinds) and "result" in item]
     return [row for result in found for row in (result if isinstance(result, list) else [result])]
 
@@ -113,7 +113,7 @@ def _cell(row: dict[str, Any], base: dict[Any, float], copied: float | None) -> 
     if "median" not in row:
         return f"{batch}not run ({row['not_run'][:80]})"
     text = f"{batch}{row['median']:.1f}"
-    if row.get("operations") and row["m"] > 1024:
+    if row.get("operations") and (row["m"] > 1024 or row["what"].startswith("wgmma")):
         return f"{text} ({row['operations'] / row['median'] / 1e6:.0f} T/s)"
     if "m" in row and _key(row) in base:
         return f"{text} ({base[_key(row)] / row['median']:.2f}x)"

@@ -36,6 +36,11 @@ def ceilings(_: str, settings: Settings) -> Run:
     return lambda: measured.ceilings(settings.copied)
 
 
+def rates(_: str, settings: Settings) -> Run:
+    """The matrix unit alone; nothing in the interpreter."""
+    return lambda: [] if settings.interpret else measured.rates(settings.rows)
+
+
 def shapes(label: str, settings: Settings) -> list[Shape]:
     """The shapes of a label: ``large`` and ``small`` for each batch, ``long`` for a long one, ``cube``."""
     if label == "cube":

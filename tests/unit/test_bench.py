@@ -116,6 +116,23 @@ ROWS = [
 ]
 
 
+def test_rates_of_the_matrix_unit_say_how_long_a_product_takes_at_least():
+    rows = [
+        {"what": "wgmma int8", "m": 16, "operations": 5e8, "median": 1.0},
+        {"what": "wgmma int8", "m": 64, "not_run": "no GPU"},
+        {"what": "wgmma bfloat16", "m": 16, "operations": 2.5e8, "median": 1.0},
+        {"what": "XLA int8", "m": 16, "operations": 1e9, "median": 1.0, "n": 1, "k": 1},
+    ]
+    assert tables.rate_table(rows, 1000, 500).splitlines()[2:] == [
+        "| int8 | 500 T/s, 0.0 us |",
+        "| bfloat16 | 250 T/s, 0.1 us |",
+    ]
+    assert tables.rate_table(rows, 28672, 8192).splitlines()[2:] == [
+        "| int8 | 500 T/s, 15.0 us |",
+        "| bfloat16 | 250 T/s, 30.1 us |",
+    ]
+
+
 def test_ceilings_and_fractions():
     top = tables.ceilings(ROWS)
     assert top == {"copy": 4e12, "read": 4e12, "XLA int8": 1e15}
