@@ -124,7 +124,7 @@ class Numbers:
     def value(self, operand: Operand) -> Array:
         """The value of an expression for each block."""
         if (constant := _constant(operand, self._made)) is not None:
-            return jnp.full_like(self._absmax, constant)
+            return jnp.broadcast_to(jnp.float32(constant), self._absmax.shape)
         if (known := self._known.get(repr(operand))) is not None:
             return jnp.broadcast_to(known, self._absmax.shape)
         if operand is Given.ABSMAX:
