@@ -41,9 +41,9 @@ from reference.array.codec import code_dtype
 from reference.array.conversion import Conversion
 from reference.blocks import BlockTensor, check_input
 
-#: elements of one thread block: 32 for each of its 128 threads
+#: elements of one thread block, at most: 32 for each of its 128 threads
 PER_CTA = 4096
-_WARP = 32
+_WARP, _THREADS = 32, 128
 _NIBBLES = one_region("4bit_low_first")
 
 
@@ -235,27 +235,33 @@ def _alone(
         store(codes.at[block], found.astype(jnp.uint8).astype(jnp.uint4 if narrow else jnp.uint8))
 
     kind = jnp.uint4 if narrow else jnp.uint8
-    return _kernel(body, made, jax.ShapeDtypeStruct((count, size), kind), interpret)
+    return _kernel(body, made, jax.ShapeDtypeStruct((count, size), kind), rows, interpret)
 
 
-def _kernel(body: Callable[..., None], made: BlockRequest, codes: jax.ShapeDtypeStruct, interpret: bool) -> Any:
+def _kernel(
+    body: Callable[..., None], made: BlockRequest, codes: jax.ShapeDtypeStruct, rows: int, interpret: bool
+) -> Any:
+    """A kernel whose thread blocks have so many rows each."""
     plgpu, _ = pallas()
     count = codes.shape[0]
     scales = jax.ShapeDtypeStruct((count,), code_dtype(made.scale.spec, jnp))
     return plgpu.kernel(
         body,
         out_type=[codes, scales],
-        grid=(count * made.spec.size // PER_CTA,),
+        grid=(count // rows,),
         grid_names=("cta",),
         interpret=interpreter(interpret),
     )
 
 
 def _in_pairs(made: BlockRequest, way: Pairs, count: int, vector: int, interpret: bool) -> Any:
-    """`kernel` for bfloat16 numbers as 32-bit words of two each; codes come as bytes, packed or not."""
+    """`kernel` for bfloat16 numbers as 32-bit words of two each; codes come as bytes, packed or not.
+
+    A thread has one block at most: with two, a compiler overlaps their steps for twice the registers.
+    """
     plgpu, pl = pallas()
     size, wholes = made.spec.size, len(block_numbers.whole_tensor(made))
-    rows, length = PER_CTA // size, way.program.size(size // 2)
+    rows, length = min(PER_CTA // size, _THREADS), way.program.size(size // 2)
     layouts = _layouts(way.program, size, vector)
 
     def body(x: Any, whole: Any, codes: Any, scales: Any) -> None:
@@ -267,7 +273,7 @@ def _in_pairs(made: BlockRequest, way: Pairs, count: int, vector: int, interpret
         found = element_words.applied(way.program, words, way.rows(numbers), layouts, interpret=interpret)
         store(codes.at[block], found)
 
-    run = _kernel(body, made, jax.ShapeDtypeStruct((count, length), jnp.int32), interpret)
+    run = _kernel(body, made, jax.ShapeDtypeStruct((count, length), jnp.int32), rows, interpret)
 
     def pairs(x: Array, whole: Array) -> Any:
         codes, scales = run(lax.bitcast_convert_type(x.reshape(count, size // 2, 2), jnp.int32), whole)

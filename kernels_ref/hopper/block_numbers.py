@@ -42,7 +42,9 @@ def whole_tensor(made: BlockRequest) -> list[Operand]:
 
 
 def _parts(operand: Operand | None) -> list[Operand]:
-    if operand is None or operand in (Given.X, Given.ABSMAX, Given.SCALE):
+    if operand is None or operand in (Given.X, Given.ABSMAX, Given.SCALE, Given.LARGEST):
+        return []
+    if isinstance(operand, int | float):
         return []
     if isinstance(operand, Step) and any(uses(operand, given) for given in (Given.X, Given.ABSMAX, Given.SCALE)):
         return _parts(operand.left) + _parts(operand.right)
@@ -91,24 +93,38 @@ class Numbers:
         self._made = made
         nan_block = magnitudes > INFINITY
         self._absmax = number_of(jnp.where(nan_block, 0, magnitudes))
-        self.codes = _special(self._codes(), nan_block, magnitudes == INFINITY, made)
         fmt = made.spec.scale.format
         assert isinstance(fmt, FloatSpec | IntSpec)  # `block_request` has seen to it
+        if _is_short(made):
+            assert isinstance(fmt, FloatSpec)
+            self._absmax = number_of(magnitudes)
+            codes, self.scale = element_nearest.rounded(self._number(), fmt, jnp)
+            self.codes = codes & (1 << fmt.magnitude_bits) - 1
+            self.stored = self.codes.astype(code_dtype(fmt, jnp))
+            return
+        self.codes = _special(self._codes(), nan_block, magnitudes == INFINITY, made)
         self.stored = self.codes.astype(code_dtype(fmt, jnp))
         self.scale = decode.decode(self.stored, fmt, jnp)
 
-    def _codes(self) -> Array:
+    def _number(self) -> Array:
+        """What is rounded to a scale."""
         rule = self._made.rule
         number = self.value(rule.scale)
         if rule.zero_scale is not None:
             number = jnp.where(bits_of(number) & MAGNITUDE == 0, jnp.float32(rule.zero_scale), number)
         if rule.least_scale is not None:
             number = jnp.maximum(number, jnp.float32(rule.least_scale))
+        return number
+
+    def _codes(self) -> Array:
+        rule, number = self._made.rule, self._number()
         taken = block_scale.with_significand(number, rule.significand, self._made.spec.element, jnp)
         return jnp.where(bits_of(number) == INFINITY, _top(self._made), _rounded(taken, self._made.scale))
 
     def value(self, operand: Operand) -> Array:
         """The value of an expression for each block."""
+        if (constant := _constant(operand, self._made)) is not None:
+            return jnp.broadcast_to(jnp.float32(constant), self._absmax.shape)
         if (known := self._known.get(repr(operand))) is not None:
             return jnp.broadcast_to(known, self._absmax.shape)
         if operand is Given.ABSMAX:
@@ -136,6 +152,13 @@ class Numbers:
         return block_quotient.quotient(left, right, block_quotient.reciprocal(right, jnp), bits, jnp)
 
 
+def _constant(operand: Operand, made: BlockRequest) -> float | None:
+    """The value of an operand that is known before a kernel is compiled."""
+    if operand is Given.LARGEST:
+        return largest(made.spec.element)
+    return float(operand) if isinstance(operand, int | float) else None
+
+
 def is_moderate(made: BlockRequest) -> bool:
     """Whether no quotient of the rule is subnormal or overflows, or none that is matters.
 
@@ -161,11 +184,25 @@ def _divisor_bits(operand: Operand, made: BlockRequest) -> int:
     return FRACTION_BITS + 1
 
 
+def _is_short(made: BlockRequest) -> bool:
+    """Whether scales are numbers rounded to nearest, in blocks that a rule has nothing to say about."""
+    rule = made.rule
+    plain = rule.significand is Significand.AS_IT_IS and made.scale.spec == made.spec.scale.format
+    finite = rule.nan_in_block is rule.infinity_in_block is NonFinite.REFUSE
+    return plain and finite and _is_nearest(made.scale)
+
+
+def _is_nearest(conversion: Conversion) -> bool:
+    spec = conversion.spec
+    nearest = conversion.rounding is Rounding.NEAREST_TIES_TO_EVEN
+    return isinstance(spec, FloatSpec) and spec.has_zero and nearest and element_nearest.lies_amid(spec)
+
+
 def _rounded(numbers: Array, conversion: Conversion) -> Array:
     """int32 codes of scales."""
     spec = conversion.spec
-    nearest = conversion.rounding is Rounding.NEAREST_TIES_TO_EVEN
-    if isinstance(spec, FloatSpec) and spec.has_zero and nearest and element_nearest.lies_amid(spec):
+    if _is_nearest(conversion):
+        assert isinstance(spec, FloatSpec)
         return element_nearest.magnitudes(numbers, spec, jnp) & (1 << spec.magnitude_bits) - 1
     return block_scale.stored(numbers, conversion, jnp).astype(jnp.int32)
 

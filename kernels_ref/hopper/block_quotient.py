@@ -33,7 +33,7 @@ _OFF = 3
 _TO_INTEGER = ONE - IMPLICIT
 _INTEGER = 1.5 * 2.0**FRACTION_BITS
 _GUESS = 0x7EF311C7  # less a pattern, an eighth of the reciprocal's pattern away at most
-_STEPS = 4  # that double the bits of a reciprocal
+_STEPS = 3  # that double the bits of a reciprocal
 
 
 def reciprocal(scale: Array, xp: Namespace) -> Array:

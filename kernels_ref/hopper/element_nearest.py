@@ -89,12 +89,24 @@ def magnitudes(magnitude: Array, spec: FloatSpec, xp: Namespace) -> Array:
 
 def counted(held: Array, spec: FloatSpec, xp: Namespace) -> Array:
     """`magnitudes` of int32 patterns that are held to the largest value already."""
+    return _counted(held, spec, xp)[0]
+
+
+def rounded(magnitude: Array, spec: FloatSpec, xp: Namespace) -> tuple[Array, Array]:
+    """`magnitudes`, and the rounded numbers themselves: the sums less their anchors, exactly."""
+    held = xp.minimum(magnitude, number(xp.int32(largest_pattern(spec)), xp)).view(xp.int32)
+    codes, total, anchor = _counted(held, spec, xp)
+    return codes, total - anchor
+
+
+def _counted(held: Array, spec: FloatSpec, xp: Namespace) -> tuple[Array, Array, Array]:
     t, width = spec.fraction_bits, spec.magnitude_bits
     drop, first = FRACTION_BITS - t, (spec.emin + BIAS) << FRACTION_BITS
     binade = xp.maximum(held & INFINITY, first)
     start = -(first >> drop) % (1 << width)
-    anchor = xp.float32(math.ldexp(1, drop) + math.ldexp(start, -t))
-    return (number(binade, xp) * anchor + number(held, xp)).view(xp.int32) + (binade >> drop)
+    anchor = number(binade, xp) * xp.float32(math.ldexp(1, drop) + math.ldexp(start, -t))
+    total = anchor + number(held, xp)
+    return total.view(xp.int32) + (binade >> drop), total, anchor
 
 
 def integers(bits: Array, spec: IntSpec, xp: Namespace) -> Array:
