@@ -182,6 +182,17 @@ class TestDtypes:
             dequantize_blocks(quantize_blocks(X, "mxfp4", rule="floor"), "int8")
 
 
+def test_values_over_a_divisor_of_zero():
+    """A tensor of the smallest numbers may have one: zeros are NaN, and all else is infinite, under a scale 0 NaN."""
+    codes, scales = np.tile(np.arange(16, dtype=np.uint8), (4, 1)), np.uint8([[0], [8], [128], [136]])
+    tensor = BlockTensor(spec=block("nvfp4_divisor"), codes=codes, scales=scales, second=np.float32(0))
+    values = dequantize_blocks(tensor, "float64")
+    assert np.isnan(values[::2]).all()
+    assert np.isinf(values[1, 1:8]).all()
+    for value, due in zip(values.reshape(-1), judged_values(tensor).reshape(-1), strict=True):
+        assert str(exact(value)) == str(exact(due))
+
+
 class TestKnownSecond:
     """A second-level number that is known before."""
 
