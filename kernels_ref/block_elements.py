@@ -175,8 +175,10 @@ def _quotients(bits: Array, numbers: Array, factor: Factor, *, infinite: bool) -
     if infinite:
         top = jnp.where(magnitude == INFINITY, INFINITY, top)
     if not factor.divides:
-        return bits_of(number_of(top) * number_of(significand))
-    return bits_of(divided(number_of(top), number_of(not_broadcast(significand, bits))))
+        quotient = number_of(top) * number_of(significand)
+    else:
+        quotient = divided(number_of(top), number_of(not_broadcast(significand, bits)))
+    return bits_of(quotient) & MAGNITUDE  # processors give NaN either sign
 
 
 def _of_block(f: Array, factor: Factor) -> tuple[Array, Array, Array]:

@@ -25,7 +25,15 @@ from kernels_ref.block_view import any_of, blocked, largest_magnitude
 from reference.array import block as array_block
 from reference.array.block_request import BlockRequest, block_request
 from reference.array.carrier import carry
-from reference.blocks import BlockTensor, check_input, check_random, check_tensor, refuse_missing_codes
+from reference.blocks import (
+    BlockTensor,
+    check_input,
+    check_random,
+    check_second,
+    check_second_shape,
+    check_tensor,
+    refuse_missing_codes,
+)
 
 
 class Parts(NamedTuple):
@@ -44,14 +52,15 @@ def quantize_blocks(
     *,
     rule: str | BlockRule,
     ragged: str = "refuse",
+    second: ArrayLike | None = None,
     random_bits: ArrayLike | None = None,
     random_bit_count: int | None = None,
 ) -> BlockTensor:
     """`reference.quantize_blocks` in JAX: same arguments and errors, a `BlockTensor` of JAX arrays, bit for bit.
 
-    Works under jit and vmap; the tensor is a pytree. Under a transformation no element can be looked at: NaN, infinity
-    and random bits that would be refused are the caller's to avoid. Exact quotients whose decisions need more than 22
-    bits are refused with ``ValueError``.
+    Works under jit and vmap; the tensor is a pytree. Under a transformation no element can be looked at: NaN, infinity,
+    random bits and second numbers that would be refused are the caller's to avoid; traced second numbers are float32.
+    Exact quotients whose decisions need more than 22 bits are refused with ``ValueError``.
 
     >>> made = quantize_blocks(jnp.float32([[7.1, -3.3, 0.9, -0.04] * 8]), "mxfp4", rule="floor")
     >>> made.codes[0, :4], made.scales
@@ -61,13 +70,15 @@ def quantize_blocks(
     values: Any = x if isinstance(x, Array) else np.asarray(x)
     check_input(values, made.spec, ragged)
     drawn = _drawn(random_bits, made, values.shape)
-    parts = _quantizer(made)(values, drawn)
+    known = _known(second, made, values.shape)
+    parts = _quantizer(made)(values, drawn, known)
     if not isinstance(parts.suspect, Tracer) and bool(parts.suspect):
         reference.blocks.quantize_blocks(  # it says what is wrong, if anything is
             np.asarray(values),
             made.spec,
             rule=made.rule,
             ragged=ragged,
+            second=known,
             random_bits=random_bits,
             random_bit_count=random_bit_count,
         )
@@ -101,14 +112,28 @@ def _drawn(random_bits: ArrayLike | None, made: BlockRequest, shape: tuple[int, 
     return None if checked is None else jnp.asarray(checked)  # pyright: ignore[reportUnknownMemberType]
 
 
+def _known(second: ArrayLike | None, made: BlockRequest, shape: tuple[int, ...]) -> Array | None:
+    """Second-level numbers that are known before, float32."""
+    given: Any = second
+    if not isinstance(given, Tracer):
+        checked = check_second(given, made.spec, shape)
+        return None if checked is None else jnp.asarray(checked)  # pyright: ignore[reportUnknownMemberType]
+    check_second_shape(given, made.spec, shape)
+    if given.dtype.name != "float32":
+        raise TypeError(f"second: dtype {given.dtype.name} is not accepted under a transformation; accepted: float32")
+    return given  # pyright: ignore[reportUnknownVariableType]
+
+
 @functools.lru_cache(maxsize=256)
-def _quantizer(made: BlockRequest) -> Callable[[Any, Array | None], Parts]:
-    """The compiled function of a tensor and random bits."""
+def _quantizer(made: BlockRequest) -> Callable[[Any, Array | None, Array | None], Parts]:
+    """The compiled function of a tensor, random bits, and second-level numbers that are known before."""
     factor = block_elements.factor_of(made)
 
-    def run(x: Array, random_bits: Array | None) -> Parts:
+    def run(x: Array, random_bits: Array | None, second: Array | None) -> Parts:
         numbers = _as_float32(x)
-        return _exactly(numbers, made, random_bits) if factor is None else _fast(numbers, made, factor)
+        if factor is None:
+            return _exactly(numbers, made, random_bits, second)
+        return _fast(numbers, made, factor, second)
 
     return jax.jit(run)  # pyright: ignore[reportUnknownMemberType]
 
@@ -121,9 +146,9 @@ def _as_float32(x: Array) -> Array:
     return (carrier.magnitude | (carrier.negative.astype(jnp.uint32) << 31)).view(jnp.float32)
 
 
-def _exactly(x: Array, made: BlockRequest, random_bits: Array | None) -> Parts:
+def _exactly(x: Array, made: BlockRequest, random_bits: Array | None, second: Array | None) -> Parts:
     """The golden model's own code."""
-    coded = array_block.quantize(x, made, JaxExecutor(), random_bits)
+    coded = array_block.quantize(x, made, JaxExecutor(), random_bits, second)
     special = (bits_of(x) & MAGNITUDE) >= INFINITY
     suspect = (special | coded.nan).any() | coded.undefined.any()
     if coded.undefined_shift is not None:
@@ -131,12 +156,12 @@ def _exactly(x: Array, made: BlockRequest, random_bits: Array | None) -> Parts:
     return Parts(coded.codes, coded.scales, coded.second, coded.shifts, suspect)
 
 
-def _fast(x: Array, made: BlockRequest, factor: Factor) -> Parts:
+def _fast(x: Array, made: BlockRequest, factor: Factor, second: Array | None) -> Parts:
     """The same where elements have one factor."""
     largest = largest_magnitude(blocked(bits_of(x), made.spec.block), made.spec.block)
     nan_block = largest > INFINITY
     absmax = jnp.where(nan_block, 0, largest).astype(jnp.uint32)
-    found = _numbers(absmax, nan_block, made, factor)
+    found = _numbers(absmax, nan_block, made, factor, second)
     codes = block_elements.codes(x, found.factor, factor, made)
     suspect = (largest >= INFINITY) | ((found.factor & MAGNITUDE) >= INFINITY) | found.undefined
     if factor.divides and not factor.exact:
@@ -153,11 +178,11 @@ class Numbers(NamedTuple):
     factor: Array
 
 
-def _numbers(absmax: Array, nan_block: Array, made: BlockRequest, factor: Factor) -> Numbers:
+def _numbers(absmax: Array, nan_block: Array, made: BlockRequest, factor: Factor, known: Array | None) -> Numbers:
     """The numbers of blocks: by plain operations, and again by patterns if these may have lost anything."""
 
     def by(executor: JaxExecutor) -> Numbers:
-        found = array_block.numbers(absmax, nan_block, {}, made, executor)
+        found = array_block.numbers(absmax, nan_block, {}, made, executor, known)
         number = array_block.evaluate(factor.operand, found.given, executor)
         pattern = bits_of(jnp.broadcast_to(number, absmax.shape))
         return Numbers(found.scales, found.second, found.undefined, pattern)

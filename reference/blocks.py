@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from formats import NanRule
+from formats import Format, NanRule
 from formats.block_formats.rule import BlockRule, NonFinite
 from formats.block_formats.spec import BlockSpec, Coding, Level
 from formats.code_books.book import CodebookSpec
@@ -24,6 +24,7 @@ from reference.codec import check_random_bits, refuse_codes
 Floats = NDArray[np.floating[Any]]
 FLOAT_INPUTS = ("float16", "bfloat16", "float32")
 RAGGED = ("refuse", "short")
+SECOND_INPUTS = (*FLOAT_INPUTS, "float64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,28 +57,37 @@ def quantize_blocks(
     *,
     rule: str | BlockRule,
     ragged: str = "refuse",
+    second: ArrayLike | None = None,
     random_bits: ArrayLike | None = None,
     random_bit_count: int | None = None,
 ) -> BlockTensor:
     """A tensor in a block format, by a rule that leaves nothing open: `formats.BlockRule`.
 
     ``x``: float16, bfloat16 or float32, with at least the axes of a block. ``ragged``: whether last blocks of an axis
-    may be shorter (``"short"``; nothing is padded then) or are an error. ``random_bits``: for a rule with stochastic
-    rounding of elements, integers in ``[0, 2^random_bit_count)`` that broadcast to ``x``.
+    may be shorter (``"short"``; nothing is padded then) or are an error. ``second``: the numbers ``t`` of
+    `BlockTensor.second` where they are known before: what the rule starts from in place of its own
+    ``t = second(absmax of the tensor)``, positive finite numbers of their format, in no need of rounding.
+    ``random_bits``: for a rule with stochastic rounding of elements, integers in ``[0, 2^random_bit_count)`` that
+    broadcast to ``x``.
 
-    Raises ``KeyError`` (unknown block format or rule), ``TypeError`` (dtype) or ``ValueError``: shapes; a rule that
-    does not go with the format; NaN or infinity that the rule refuses, with its index; a number without a code.
+    Raises ``KeyError`` (unknown block format or rule), ``TypeError`` (dtypes) or ``ValueError``: shapes; a rule that
+    does not go with the format; NaN or infinity that the rule refuses, with its index; a number without a code; second
+    numbers that the format has not, or that are none of their format's.
 
     >>> made = quantize_blocks(np.float32([[7.1, -3.3, 0.9, -0.04] * 8]), "mxfp4", rule="floor")
     >>> made.codes[0, :4], made.scales
     (array([ 7, 13,  2,  8], dtype=uint8), array([[127]], dtype=uint8))
+    >>> made = quantize_blocks(np.float32([[6, -3, 0.5, 0] * 4]), "nvfp4", rule="torchao_nvfp4", second=1 / 64)
+    >>> made.codes[0, :4], made.scales, float(made.second)  # under the scale 64
+    (array([ 7, 13,  1,  0], dtype=uint8), array([[104]], dtype=uint8), 0.015625)
     """
     made = block_request(block_format, rule, random_bit_count)
     values = np.asarray(x)
     check_input(values, made.spec, ragged)
+    known = check_second(second, made.spec, values.shape)
     refuse_special(values, made)
     drawn = check_random(random_bits, made, values.shape)
-    coded = array_block.quantize(values.astype(np.float32), made, NumpyExecutor(), drawn)
+    coded = array_block.quantize(values.astype(np.float32), made, NumpyExecutor(), drawn, known)
     refuse_undefined(coded, made)
     return BlockTensor(spec=made.spec, codes=coded.codes, scales=coded.scales, second=coded.second, shifts=coded.shifts)
 
@@ -163,6 +173,34 @@ def check_random(random_bits: ArrayLike | None, made: BlockRequest, shape: tuple
     if random_bits is not None:
         raise ValueError(f"random_bits mean nothing for rule {made.rule.name!r}, which does not round stochastically")
     return None
+
+
+def check_second(second: ArrayLike | None, spec: BlockSpec, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
+    """Second-level numbers that are known before, as float32: positive finite numbers of the level's format."""
+    if second is None:
+        return None
+    given = np.asarray(second)
+    fmt = check_second_shape(given, spec, shape)
+    if given.dtype.name not in SECOND_INPUTS:
+        raise TypeError(f"second: dtype {given.dtype.name} is not accepted; accepted: {', '.join(SECOND_INPUTS)}")
+    with np.errstate(all="ignore"):
+        numbers = given.astype(np.float32)
+        taken = (numbers == given) & (numbers > 0) & np.isfinite(numbers)
+        bad = ~(taken & (array_block.rounded(numbers, fmt, np) == numbers))
+    if bad.any():
+        where = _first(bad)
+        raise ValueError(f"second{where or ''} = {given[tuple(where)]} is no positive finite number of {fmt.name}")
+    return numbers
+
+
+def check_second_shape(second: Any, spec: BlockSpec, shape: tuple[int, ...]) -> Format:
+    """The format of second-level numbers; refuses a tensor that has none, or has them in another shape."""
+    if spec.scale.second is None:
+        raise ValueError(f"second={second} means nothing: {spec.name} has no second-level number")
+    wanted, found = _second_shape(spec.scale, block_grid.grid(shape, spec.block)), tuple(second.shape)
+    if found != wanted:
+        raise ValueError(f"{spec.name}: second has shape {found}; x of shape {shape} goes with {wanted}")
+    return spec.scale.second
 
 
 def check_dtype(dtype: str) -> None:

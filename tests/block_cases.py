@@ -31,10 +31,14 @@ def cells(shape, block):
         yield place, (*place[: len(outer)], *(slice(c, c + e) for c, e in zip(corner, block, strict=True)))
 
 
-def judged(x, spec, rule):
-    """Codes, scales, second-level number and shifts of a tensor by the judge; one number for the tensor at most."""
-    second = None
-    if spec.scale.second is not None:
+def judged(x, spec, rule, second=None):
+    """Codes, scales, second-level number and shifts of a tensor by the judge; one number for the tensor at most.
+
+    ``second``: that number where it is known before, a float.
+    """
+    if second is not None:
+        second = exact(second)
+    elif spec.scale.second is not None:
         numbers = np.abs(x[~np.isnan(x)])
         second = second_number(exact(numbers.max(initial=0)), spec, rule)
     codes, scales, shifts = np.empty(x.shape, np.int64), {}, {}
@@ -46,9 +50,9 @@ def judged(x, spec, rule):
     return codes, scales, second, shifts
 
 
-def assert_judged(tensor, x, rule):
+def assert_judged(tensor, x, rule, second=None):
     """A tensor has the codes and numbers that the judge gives."""
-    codes, scales, second, shifts = judged(x, tensor.spec, rule)
+    codes, scales, second, shifts = judged(x, tensor.spec, rule, second)
     np.testing.assert_array_equal(tensor.codes, codes)
     for place, code in scales.items():
         assert int(tensor.scales[place]) == code

@@ -35,7 +35,7 @@ def prepared(name: str, settings: Settings) -> Callable[[], Any]:
             twin, *others = (run(**drawn) for run in runs.values())
             for way, got in zip(list(runs)[1:], others, strict=True):
                 on_twin.add(f"{family}, {way}", got, twin)
-            rows = {key: value[: max(128, m // 64)] for key, value in drawn.items()}
+            rows = of_rows(drawn, slice(max(128, m // 64)))
             want = resolve(claim.golden)(**rows, **claim.keywords)
             for way in claim.kernels:
                 some = kernel_calls.bound(claim, way, interpret=settings.interpret)(**rows)
@@ -47,8 +47,12 @@ def prepared(name: str, settings: Settings) -> Callable[[], Any]:
     return verify
 
 
+def of_rows(drawn: dict[str, Any], rows: slice) -> dict[str, Any]:
+    """Operands of some rows; one number is that of all of them."""
+    return {name: value[rows].copy() if value.shape else value for name, value in drawn.items()}
+
+
 def planted(drawn: dict[str, Any], runs: dict[str, Any], twin: Any) -> dict[str, bool]:
     """Whether inputs in another order are seen in the last kernel's results."""
-    wrong = {name: value[::-1].copy() for name, value in drawn.items()}
-    got = list(runs.values())[-1](**wrong)
+    got = list(runs.values())[-1](**of_rows(drawn, slice(None, None, -1)))
     return {"rows in another order": any(difference(x, y)[0] for x, y in zip(leaves(got), leaves(twin), strict=True))}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from formats.block_formats.named import block
 from formats.block_formats.spec import BlockSpec
 from kernels_ref.contracts.record import KernelContract, Operand, Operation, Shape
@@ -19,11 +21,20 @@ _QUANTISED = (
     ("mxfp4", "floor", "float32"),
     ("nvfp4", "torchao_nvfp4", "float32"),
 )
+#: those whose second number is an operand
+_KNOWN = (("nvfp4", "torchao_nvfp4", "bfloat16"), ("nvfp4", "torchao_nvfp4", "float32"))
 
 
 def block_contracts() -> tuple[KernelContract, ...]:
-    """Formats of 4 bits come packed; others with a code in each byte."""
-    return tuple(_quantise(name, rule, dtype) for name, rule, dtype in _QUANTISED)
+    """Formats of 4 bits come packed; others with a code in each byte. ``_known``: the second number is given."""
+    found = (_quantise(name, rule, dtype) for name, rule, dtype in _QUANTISED)
+    return (*found, *(_with_known_second(_quantise(name, rule, dtype)) for name, rule, dtype in _KNOWN))
+
+
+def _with_known_second(claim: KernelContract) -> KernelContract:
+    """The contract with the second number among the operands, and among the results as it is."""
+    second = next(each for each in claim.out if each.name == "second")
+    return replace(claim, name=f"{claim.name}_known", operands=(*claim.operands, second))
 
 
 def _quantise(name: str, rule: str, dtype: str) -> KernelContract:

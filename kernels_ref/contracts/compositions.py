@@ -63,17 +63,17 @@ def decode_codebook_on_xla(codes: Any, book: str, dtype: str) -> Any:
     return kernels_ref.decode_codebook(codes, book).astype(dtype)
 
 
-def quantize_packed(x: Any, block_format: str, rule: str) -> tuple[Any, ...]:
+def quantize_packed(x: Any, block_format: str, rule: str, second: Any = None) -> tuple[Any, ...]:
     """`reference.quantize_blocks`, codes of 4 bits two to a byte, the first one low: words, scales, second number."""
-    tensor = reference.quantize_blocks(x, block_format, rule=rule)
+    tensor = reference.quantize_blocks(x, block_format, rule=rule, second=second)
     codes = reference.pack(tensor.codes, "4bit_low_first") if tensor.spec.element.bits == 4 else tensor.codes
     return tuple(part for part in (codes, tensor.scales, tensor.second) if part is not None)
 
 
-def quantize_packed_on_xla(x: Any, block_format: str, rule: str) -> tuple[Any, ...]:
+def quantize_packed_on_xla(x: Any, block_format: str, rule: str, second: Any = None) -> tuple[Any, ...]:
     """`quantize_packed` of `kernels_ref`, as XLA fuses it."""
     import kernels_ref
 
-    tensor = kernels_ref.quantize_blocks(x, block_format, rule=rule)
+    tensor = kernels_ref.quantize_blocks(x, block_format, rule=rule, second=second)
     codes = kernels_ref.pack(tensor.codes, "4bit_low_first") if tensor.spec.element.bits == 4 else tensor.codes
     return tuple(part for part in (codes, tensor.scales, tensor.second) if part is not None)

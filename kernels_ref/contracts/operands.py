@@ -33,7 +33,10 @@ def operands(contract: KernelContract, shape: Shape | None = None, *, family: st
         raise ValueError(f"family is {family!r}; known: {', '.join(codes.FAMILIES)}")
     sizes = shape or contract.example
     rng = np.random.default_rng([seed, list(codes.FAMILIES).index(family)])
-    drawn = {each.name: _draw(rng, contract, each, sizes, family) for each in contract.operands}
+    drawn: dict[str, Array] = {}
+    for each in contract.operands:
+        is_second = each.name == "second"
+        drawn[each.name] = _second(rng, drawn["x"]) if is_second else _draw(rng, contract, each, sizes, family)
     if contract.operation is Operation.SCALED_PRODUCT and family == "cancelling":
         drawn["a"], drawn["w"] = codes.cancel(rng, drawn["a"], drawn["w"], contract.operands[0].format)
     return drawn
@@ -82,6 +85,16 @@ def _is_any_word(name: str) -> bool:
     """Whether every byte holds codes of a layout: not so, where digits have gaps."""
     layout = formats.layout(name)
     return not isinstance(layout, Layout) or (layout.max_digit + 1) ** layout.per_byte == 256
+
+
+def _second(rng: codes.Random, x: Array) -> Array:
+    """A second number of NVFP4: half to 8 times that with which the scale of the largest magnitude is 448.
+
+    Where it is less, large scales saturate, and where magnitudes lie beyond ``2^60 * 6 * 448`` most do: it is at most
+    2^60, and at least 2^-60.
+    """
+    number = np.abs(x.astype(np.float64)).max(initial=0) / (6 * 448) * 2.0 ** rng.uniform(-1, 3)
+    return np.asarray(np.clip(number, 2.0**-60, 2.0**60), np.float32)
 
 
 def _numbers(rng: codes.Random, dtype: str, shape: tuple[int, ...], family: str) -> Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from formats import FLOAT32, FloatSpec, IntSpec, Rounding, Saturation
+from formats import FLOAT32, FloatSpec, Format, IntSpec, Rounding, Saturation
 from formats.block_formats.rule import NonFinite
 from formats.block_formats.spec import BlockSpec, Level
 from formats.block_formats.steps import Given, Operand, Step
@@ -69,14 +69,16 @@ class Coded(NamedTuple):
     nan: Array
 
 
-def quantize(x: Array, made: BlockRequest, executor: Executor, random_bits: Array | None = None) -> Coded:
+def quantize(
+    x: Array, made: BlockRequest, executor: Executor, random_bits: Array | None = None, second: Array | None = None
+) -> Coded:
     """Codes and numbers of a float32 tensor; arguments are taken as checked, see `reference.quantize_blocks`."""
     xp, spec = executor.xp, made.spec
     magnitude = x.view(xp.uint32) & xp.uint32(0x7FFFFFFF)
     is_nan = magnitude > xp.uint32(block_scale.INFINITY)
     absmax = block_grid.reduce(xp.where(is_nan, xp.uint32(0), magnitude), spec.block, xp.max, xp)
     nan_block = block_grid.reduce(is_nan, spec.block, xp.max, xp)
-    found = numbers(absmax, nan_block, _extremes(x, is_nan, made, xp), made, executor)
+    found = numbers(absmax, nan_block, _extremes(x, is_nan, made, xp), made, executor, second)
     quotient = _quotient(x, found.scales, found.given, made, executor)
     codes = _codes(quotient, found.given, made, executor, random_bits)
     return Coded(
@@ -96,11 +98,19 @@ class Numbers(NamedTuple):
 
 
 def numbers(
-    absmax: Array, nan_block: Array, given: dict[Given, Array], made: BlockRequest, executor: Executor
+    absmax: Array,
+    nan_block: Array,
+    given: dict[Given, Array],
+    made: BlockRequest,
+    executor: Executor,
+    second: Array | None = None,
 ) -> Numbers:
-    """The numbers of blocks from their largest magnitudes (uint32 patterns) and whatever else the rule starts from."""
+    """The numbers of blocks from their largest magnitudes (uint32 patterns) and whatever else the rule starts from.
+
+    ``second``: second-level numbers that are known before, in place of the rule's.
+    """
     xp, spec, given = executor.xp, made.spec, {**facts(made, executor.xp), **given}
-    second = _second(absmax, made, executor)
+    second = _second(absmax, made, executor) if second is None else second
     if second is not None:
         given[Given.SECOND] = block_grid.spread_second(second, spec.scale.per, absmax.shape, xp)
     number = _number(absmax, given, made, executor)
@@ -156,11 +166,16 @@ def _second(absmax: Array, made: BlockRequest, executor: Executor) -> Array | No
     number = evaluate(rule.second, {Given.TENSOR_ABSMAX: shared.view(xp.float32)}, executor)
     if rule.zero_second is not None:
         number = xp.where(shared == 0, xp.float32(rule.zero_second), number)
-    nearest = Conversion(spec=level.second, rounding=_HALF_EVEN, saturation=Saturation.SAT_FINITE)
-    return decode.decode(block_scale.stored(number, nearest, xp), level.second, xp)
+    return rounded(number, level.second, xp)
 
 
 _HALF_EVEN = Rounding.NEAREST_TIES_TO_EVEN
+
+
+def rounded(numbers: Array, fmt: Format, xp: Namespace) -> Array:
+    """Float32 numbers to nearest even into a format, saturating: what its codes decode to."""
+    nearest = Conversion(spec=fmt, rounding=_HALF_EVEN, saturation=Saturation.SAT_FINITE)
+    return decode.decode(block_scale.stored(numbers, nearest, xp), fmt, xp)
 
 
 def _number(absmax: Array, given: dict[Given, Array], made: BlockRequest, executor: Executor) -> Array:

@@ -58,9 +58,10 @@ def quantize_block(
 ) -> Block:
     """The codes of one block, whole or short, by the definition in `formats.BlockRule`.
 
-    ``x``: the elements, Fractions, or floats for NaN, infinities and -0. ``second``: the number of `second_number`.
-    ``random_bits``: one for each element, for a stochastic rounding. Raises ``ValueError`` for an element that the rule
-    refuses, with its index, and for a scale or shift that is NaN and has no code.
+    ``x``: the elements, Fractions, or floats for NaN, infinities and -0. ``second``: the number of `second_number`, or
+    one that is known before. ``random_bits``: one for each element, for a stochastic rounding. Raises ``ValueError``
+    for an element that the rule refuses, with its index, for a scale or shift that is NaN and has no code, and for a
+    second number that the format has not, or that is none of its format's from 0 on.
 
     >>> from formats.block_formats.rules import block_rule
     >>> from formats.block_formats.named import block
@@ -69,6 +70,7 @@ def quantize_block(
     ([7, 8], 127)
     """
     rule.refuse_element(spec.element.name)
+    _check_second(second, spec)
     special = _special(x, rule)
     given = {**_extremes(x), **_facts(spec)}
     if second is not None:
@@ -82,6 +84,16 @@ def quantize_block(
     drawn = random_bits or [None] * len(x)
     codes = [_element(v, given, spec, rule, r, random_bit_count) for v, r in zip(x, drawn, strict=True)]
     return Block(codes=codes, scale=scale, shift=shift)
+
+
+def _check_second(second: Value | None, spec: BlockSpec) -> None:
+    fmt = spec.scale.second
+    if second is not None and fmt is None:
+        raise ValueError(f"second={second} means nothing: {spec.name} has no second-level number")
+    if second is None or fmt is None:
+        return
+    if not (0 <= second < _INF and decode(_stored(second, fmt, _HALF_EVEN), fmt) == second):
+        raise ValueError(f"second = {second} is no finite number of {fmt.name} from 0 on")
 
 
 def emax(spec: Coding) -> int:

@@ -68,7 +68,7 @@ def decoded(code: int, fmt: Coding) -> Value:
 
 
 def product(scale: Value, second: Value | None, level: Level) -> Value:
-    """A first-level number under its second-level one, exactly."""
+    """A first-level number under its second-level one, exactly; over 0 it is infinite, and 0 is NaN."""
     if level.second is None:
         return scale
     if second is None:
@@ -77,6 +77,8 @@ def product(scale: Value, second: Value | None, level: Level) -> Value:
         return _NAN
     if abs(scale) == _INF or abs(second) == _INF:
         raise ValueError(f"infinite numbers, {scale} and {second}, have no exact value")
+    if second == 0 and level.form is Form.DIVISOR:
+        return _NAN if scale == 0 else (_INF if scale > 0 else -_INF)
     if scale == 0:  # a zero keeps its sign under a positive number
         return _times(scale, second)
     return Fraction(scale) * Fraction(second) if level.form is Form.MULTIPLIER else Fraction(scale) / Fraction(second)

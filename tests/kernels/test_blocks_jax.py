@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 from block_cases import PAIRS, assert_judged
 from rotation import rotate
 
 import formats
-from formats import Rounding
+from formats import NanRule, Rounding
 from formats.block_formats.named import block
 from formats.block_formats.rules import block_rule
 from formats.block_formats.spec import BlockSpec, Level
@@ -206,6 +207,63 @@ def test_second_level_numbers_for_some_blocks():
     scale = Level(format=formats.get("float8_e4m3fn"), second=formats.get("bfloat16"), per=4)
     spec = BlockSpec(name="demo", element=formats.get("float4_e2m1fn"), block=(16,), scale=scale, source="a test")
     assert_same(scaled_rows(6), spec, "torchao_nvfp4")
+
+
+@pytest.mark.parametrize("rule", ["torchao_nvfp4", "modelopt_nvfp4", "transformer_engine_nvfp4"])
+def test_nothing_times_infinity_is_what_the_rule_makes_of_nan(rule):
+    """Second numbers of tensors of the smallest numbers have infinite reciprocals: 0 times them is NaN, of any sign."""
+    name = "nvfp4_divisor" if rule.startswith("transformer") else "nvfp4"
+    x = np.zeros((2, 32), np.float32)
+    x[:, ::3], x[:, 1::3] = 3e-42, -0.0
+    assert_same(x, name, replace(block_rule(rule), nan=NanRule.ZERO))
+
+
+@pytest.mark.parametrize("rule", ["torchao_nvfp4", "modelopt_nvfp4"])
+@pytest.mark.parametrize("second", [2.0**-9, 2.0**-149, 2.0**-127, 2.0**60, 2.0**127])
+def test_a_second_number_that_is_known_before(rule, second):
+    how = replace(block_rule(rule), nan=NanRule.ZERO)
+    for x in (scaled_rows(8, 32), edge_rows(9, 32), tie_rows(32)):
+        assert_same(x, "nvfp4", how, second=second)
+
+
+def test_known_second_numbers_for_some_blocks():
+    scale = Level(format=formats.get("float8_e4m3fn"), second=formats.get("bfloat16"), per=4)
+    spec = BlockSpec(name="demo", element=formats.get("float4_e2m1fn"), block=(16,), scale=scale, source="a test")
+    x = scaled_rows(6, 8)
+    second = golden.quantize_blocks(x, spec, rule="torchao_nvfp4").second
+    assert second.shape == (8, 4)
+    for known in (second, second * 4, second.astype(ml_dtypes.bfloat16)):
+        assert_same(x, spec, "torchao_nvfp4", second=known)
+
+
+def test_known_second_numbers_under_transformations():
+    x, second = scaled_rows(7, 8).reshape(2, 4, ROW), np.float32([0.375, 2.0**-140])
+    rule = replace(block_rule("torchao_nvfp4"), nan=NanRule.ZERO)
+    due = [golden.quantize_blocks(part, "nvfp4", rule=rule, second=own) for part, own in zip(x, second, strict=True)]
+
+    def quantise(v, own):
+        return quantize_blocks(v, "nvfp4", rule=rule, second=own)
+
+    mapped = jax.vmap(quantise)(x, second)
+    for i, part in enumerate(due):
+        assert_same_tensor(jax.tree.map(lambda leaf, i=i: leaf[i], mapped), part)
+        assert_same_tensor(jax.jit(quantise)(x[i], second[i]), part)
+    with pytest.raises(TypeError, match="dtype bfloat16 is not accepted under a transformation; accepted: float32"):
+        jax.jit(quantise)(x[0], jnp.bfloat16(1))
+    with pytest.raises(ValueError, match=r"nvfp4: second has shape \(2,\); x of shape \(4, 256\) goes with \(\)"):
+        jax.jit(quantise)(x[0], second)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "second"),
+    [("nvfp4", "torchao_nvfp4", 0.0), ("nvfp4", "torchao_nvfp4", np.inf), ("mxfp4", "floor", 1.0)],
+)
+def test_second_numbers_are_refused_as_by_the_golden_model(name, rule, second):
+    x = np.ones((1, 32), np.float32)
+    with pytest.raises(ValueError, match="second") as complaint:
+        golden.quantize_blocks(x, name, rule=rule, second=second)
+    with pytest.raises(ValueError, match=f"^{re.escape(str(complaint.value))}$"):
+        quantize_blocks(x, name, rule=rule, second=second)
 
 
 @pytest.mark.parametrize(("name", "rule"), [("mxfp8_e4m3", "floor"), ("nvfp4", "torchao_nvfp4")])

@@ -209,6 +209,38 @@ def test_kernels_of_every_format_keep_their_contract(name):
                 assert not np.array_equal(words(jax.tree.leaves(call(name, dotted, wrong))[0]), words(want[0])), dotted
 
 
+KNOWN = [name for name in contracts(Operation.QUANTISE_BLOCKS) if name.endswith("_known")]
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_known_second_numbers_leave_most_codes_and_scales_in_use(name, family):
+    claim = contract(name)
+    for seed in range(4):
+        drawn = operands(claim, family=family, seed=seed)
+        second = drawn["second"]
+        assert (second.shape, second.dtype) == ((), np.float32)
+        assert 2.0**-60 <= second <= 2.0**60
+        packed, scales, stored = resolve(claim.golden)(**drawn, **claim.keywords)
+        assert stored == second
+        assert np.unique(reference.unpack(packed, "4bit_low_first")).size == 16
+        assert np.unique(scales).size > 4
+
+
+@pytest.mark.skipif(not HAS_MOSAIC, reason="Mosaic GPU kernels need jax >= 0.11.2")
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_second_number_that_is_given_is_the_one_that_is_used(name):
+    claim = contract(name)
+    drawn = operands(claim, family="random", seed=9)
+    found = [resolve(claim.golden)(**drawn, **claim.keywords)]
+    drawn["second"] = drawn["second"] * np.float32(0.75)
+    found.append(resolve(claim.golden)(**drawn, **claim.keywords))
+    assert not np.array_equal(found[0][1], found[1][1])
+    for dotted in claim.kernels:
+        for x, y in zip(jax.tree.leaves(call(name, dotted, drawn)), found[1], strict=True):
+            assert np.array_equal(words(x), words(y)), dotted
+
+
 def test_every_code_is_decoded():
     drawn = operands(contract("decode_float8_e5m2_bfloat16"), family="random", seed=0)["codes"]
     assert np.array_equal(np.unique(drawn), np.arange(256))

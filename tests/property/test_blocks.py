@@ -10,6 +10,7 @@ from block_cases import PAIRS, assert_judged, exact, judged, judged_values
 from hypothesis import given
 from hypothesis import strategies as st
 
+import kernels_ref
 from formats import IntSpec
 from formats.block_formats.named import block
 from formats.block_formats.rule import NonFinite
@@ -18,6 +19,7 @@ from formats.block_formats.spec import BlockSpec
 from reference.blocks import BlockTensor, dequantize_blocks, quantize_blocks
 
 MX = ("mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e2m3", "mxfp6_e3m2", "mxfp4")
+TWO_LEVELS = [pair for pair in PAIRS if block(pair[0]).scale.second is not None]
 OCP_RULES = ("floor", "ceil", "even", "rceil")
 
 
@@ -36,6 +38,10 @@ edges = st.builds(
 )
 tiny = st.integers(0, 1 << 12).map(lambda bits: np.uint32(bits).view(np.float32))
 elements = st.one_of(quarters, quarters, edges, tiny, numbers)
+
+#: second numbers: powers of two from the rule's own, and any that are positive and finite, every other one subnormal
+offsets = st.integers(-300, 300) | st.integers(-12, 12)
+positive = (st.integers(1, 0x7F7FFFFF) | st.integers(1, 0x7FFFFF)).map(lambda bits: np.uint32(bits).view(np.float32))
 
 
 @st.composite
@@ -132,6 +138,46 @@ def test_nvfp4_is_within_half_a_step(rule, x):
     half = np.select([np.abs(x) < 4 * step, np.abs(x) < 8 * step], [step / 2, step], 2 * step)
     largest = np.abs(x).max(axis=1, keepdims=True)
     assert (error <= half * (1 + 2.0**-20) + np.where(np.abs(x) > 11 * step, largest * 2.0**-4, 0)).all()
+
+
+@given(st.sampled_from(TWO_LEVELS), tensors(2, 19), st.one_of(offsets, positive))
+def test_a_second_number_that_is_known_before(pair, x, known):
+    """Judge, NumPy and JAX agree on whatever is made of it, far from the rule's own number too."""
+    spec, rule = small(block(pair[0])), replace(block_rule(pair[1]), nan=block_rule("floor").nan)
+    x = may_hold(x, rule)
+    second = known if isinstance(known, np.float32) else near(own_second(x, spec, rule), known)
+    tensor = quantize_blocks(x, spec, rule=rule, ragged="short", second=second)
+    assert tensor.second == second
+    assert_judged(tensor, x, rule, second)
+    found = kernels_ref.quantize_blocks(x, spec, rule=rule, ragged="short", second=second)
+    for part in ("codes", "scales", "second"):
+        np.testing.assert_array_equal(getattr(found, part), getattr(tensor, part))
+
+
+@given(st.sampled_from(TWO_LEVELS), tensors(2, 19))
+def test_the_rules_own_second_number_changes_nothing(pair, x):
+    spec, rule = small(block(pair[0])), replace(block_rule(pair[1]), nan=block_rule("floor").nan)
+    x = may_hold(x, rule)
+    for quantize in (quantize_blocks, kernels_ref.quantize_blocks):
+        due = quantize(x, spec, rule=rule, ragged="short")
+        if np.asarray(due.second) == 0:  # of a tensor of the smallest numbers
+            with pytest.raises(ValueError, match=r"second = 0\.0 is no positive finite number of float32"):
+                quantize(x, spec, rule=rule, ragged="short", second=due.second)
+            continue
+        found = quantize(x, spec, rule=rule, ragged="short", second=due.second)
+        for part in ("codes", "scales", "second"):
+            np.testing.assert_array_equal(getattr(found, part), getattr(due, part))
+
+
+def own_second(x, spec, rule):
+    return quantize_blocks(x, spec, rule=rule, ragged="short").second
+
+
+def near(second, offset):
+    """So many powers of two from a number, within the positive finite numbers."""
+    least, most = np.finfo(np.float32).smallest_subnormal, np.finfo(np.float32).max
+    with np.errstate(over="ignore"):
+        return np.float32(np.ldexp(np.float64(second), offset).clip(least, most))
 
 
 def replace_codes(tensor: BlockTensor, code: int) -> BlockTensor:

@@ -93,7 +93,24 @@ class TestGenericGroups:
                 assert alone.second == tensor.second[row, shared]
                 np.testing.assert_array_equal(alone.codes, tensor.codes[row, part])
                 assert_judged(alone, x[row, part], rule)
+                known = quantize_blocks(x[row, part], alone.spec, rule=rule, second=tensor.second[row, shared] * 2)
+                assert_judged(known, x[row, part], rule, tensor.second[row, shared] * 2)
                 np.testing.assert_array_equal(dequantize_blocks(alone), dequantize_blocks(tensor)[row, part])
+
+    def test_known_second_numbers_for_some_blocks(self):
+        """Each where it belongs; they are numbers of their format."""
+        level = Level(format=formats.get("float8_e4m3fn"), second=formats.get("float16"), per=2)
+        spec = self.spec(element=formats.get("float4_e2m1fn"), block=(4,), scale=level)
+        x = np.float32([[6, -3, 0.5, 0.3] * 3, [3, 1.5, 12, -24] * 3])
+        second = np.float32([[1 / 64, 1 / 32], [4, 2]])
+        tensor = quantize_blocks(x, spec, rule="torchao_nvfp4", ragged="short", second=second)
+        np.testing.assert_array_equal(tensor.second, second)
+        assert reference.decode(tensor.scales, "float8_e4m3fn").tolist() == [[64, 64, 32], [1, 1, 2]]
+        second[1, 0] = 1 / 3
+        with pytest.raises(ValueError, match=r"second\[1, 0\] = 0.33\d+ is no positive finite number of float16"):
+            quantize_blocks(x, spec, rule="torchao_nvfp4", ragged="short", second=second)
+        with pytest.raises(ValueError, match=r"second has shape \(\); x of shape \(2, 12\) goes with \(2, 2\)"):
+            quantize_blocks(x, spec, rule="torchao_nvfp4", ragged="short", second=1.0)
 
     def test_two_levels_of_scale_and_of_shift(self):
         """The values of a k-quant: ``d * sc * q - dmin * m``."""

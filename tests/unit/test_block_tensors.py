@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import ml_dtypes
 import numpy as np
 import pytest
-from block_cases import PAIRS, X, element_values, exact, judged_values, quantized
+from block_cases import PAIRS, X, assert_judged, element_values, exact, judged_values, quantized
 
 import formats
 import reference
@@ -179,6 +180,80 @@ class TestDtypes:
     def test_unknown_dtype(self):
         with pytest.raises(ValueError, match="dtype='int8' is not known; choose one of: float32, float64, float16, bf"):
             dequantize_blocks(quantize_blocks(X, "mxfp4", rule="floor"), "int8")
+
+
+def test_values_over_a_divisor_of_zero():
+    """A tensor of the smallest numbers may have one: zeros are NaN, and all else is infinite, under a scale 0 NaN."""
+    codes, scales = np.tile(np.arange(16, dtype=np.uint8), (4, 1)), np.uint8([[0], [8], [128], [136]])
+    tensor = BlockTensor(spec=block("nvfp4_divisor"), codes=codes, scales=scales, second=np.float32(0))
+    values = dequantize_blocks(tensor, "float64")
+    assert np.isnan(values[::2]).all()
+    assert np.isinf(values[1, 1:8]).all()
+    for value, due in zip(values.reshape(-1), judged_values(tensor).reshape(-1), strict=True):
+        assert str(exact(value)) == str(exact(due))
+
+
+class TestKnownSecond:
+    """A second-level number that is known before."""
+
+    def test_worked(self):
+        """6 / 6 over 1/64 is the scale 64; elements are 1 again over 64/64."""
+        tensor = quantize_blocks(np.float32([[6, -3, 0.5, 0.3] * 4]), "nvfp4", rule="torchao_nvfp4", second=1 / 64)
+        assert tensor.second.dtype == np.float32
+        assert (tensor.second, reference.decode(tensor.scales, "float8_e4m3fn").item()) == (1 / 64, 64)
+        assert element_values(tensor, 4) == [6, -3, 0.5, 0.5]
+
+    @pytest.mark.parametrize(("second", "scale", "elements"), [(2.0**-20, 448, [6, -6]), (2.0**20, 2**-6, [0, 0])])
+    def test_scales_saturate(self, second, scale, elements):
+        x = np.float32([[6, -3] * 8])
+        tensor = quantize_blocks(x, "nvfp4", rule="torchao_nvfp4", second=second)
+        assert reference.decode(tensor.scales, "float8_e4m3fn").item() == scale
+        assert element_values(tensor, 2) == elements
+        assert_judged(tensor, x, block_rule("torchao_nvfp4"), second)
+
+    def test_of_a_tensor_of_zeros(self):
+        """The number that the rule has for zeros is not asked for."""
+        tensor = quantize_blocks(np.zeros((2, 16), np.float32), "nvfp4", rule="torchao_nvfp4", second=0.25)
+        assert (tensor.second, tensor.codes.max()) == (0.25, 0)
+
+    @pytest.mark.parametrize(
+        ("second", "match"),
+        [
+            (0.0, "second = 0.0 is no positive finite number of float32"),
+            (-1.0, "second = -1.0 is no positive finite"),
+            (np.float32("nan"), "second = nan is no positive finite"),
+            (np.inf, "second = inf is no positive finite"),
+            (1e300, r"second = 1e\+300 is no positive finite"),
+            (0.1, "second = 0.1 is no positive finite number of float32"),
+            (np.ones(1, np.float32), r"nvfp4: second has shape \(1,\); x of shape \(1, 32\) goes with \(\)"),
+        ],
+    )
+    def test_refused(self, second, match):
+        with pytest.raises(ValueError, match=match):
+            quantize_blocks(X[None], "nvfp4", rule="torchao_nvfp4", second=second)
+
+    @pytest.mark.parametrize(("second", "dtype"), [(1, "int64"), (True, "bool"), ("1", "str"), (1j, "complex128")])
+    def test_dtypes(self, second, dtype):
+        with pytest.raises(TypeError, match=f"second: dtype {dtype}.* is not accepted; accepted: float16, bfloat16, "):
+            quantize_blocks(X[None], "nvfp4", rule="torchao_nvfp4", second=second)
+
+    def test_a_format_without_one(self):
+        with pytest.raises(ValueError, match=r"second=2\.0 means nothing: mxfp4 has no second-level number"):
+            quantize_blocks(X, "mxfp4", rule="floor", second=2.0)
+
+    @pytest.mark.parametrize(
+        ("fmt", "rule", "second", "match"),
+        [
+            ("mxfp4", "floor", Fraction(1), "second=1 means nothing: mxfp4 has no second-level number"),
+            ("nvfp4", "torchao_nvfp4", Fraction(-1), "second = -1 is no finite number of float32 from 0 on"),
+            ("nvfp4", "torchao_nvfp4", Fraction(1, 10), "second = 1/10 is no finite number of float32"),
+            ("nvfp4", "torchao_nvfp4", float("nan"), "second = nan is no finite number"),
+            ("nvfp4", "torchao_nvfp4", float("inf"), "second = inf is no finite number"),
+        ],
+    )
+    def test_the_judge_refuses_too(self, fmt, rule, second, match):
+        with pytest.raises(ValueError, match=match):
+            quantize_block([exact(v) for v in X], block(fmt), block_rule(rule), second=second)
 
 
 class TestRefused:
