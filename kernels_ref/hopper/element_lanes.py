@@ -7,6 +7,7 @@ where a GPU rounds once: the programs (`element_pairs`, `block_pairs`) say why t
 
 from __future__ import annotations
 
+import operator
 from typing import Any, Protocol
 
 import numpy as np
@@ -72,6 +73,10 @@ class Lanes(Protocol):
         """Four bytes of those of ``x`` (0 to 3) and ``y`` (4 to 7); from 8 on the sign of one, eight times."""
         ...
 
+    def compared(self, test: str, x: Any, y: Any) -> Any:
+        """Ones in the lanes where two bfloat16 compare: gt, ge, lt or le, which fail for NaN, or gtu and so on."""
+        ...
+
     def fma_bfloat16(self, x: Any, y: Any, z: Any) -> Any:
         """Two bfloat16 ``x y + z``, rounded once."""
         ...
@@ -122,6 +127,9 @@ class MlirPairs(MlirWords):
 
     def picked(self, x: Any, y: Any, selector: int) -> Any:
         return self._instruction(f"prmt.b32 $0, $1, $2, {selector:#x};", x, y)
+
+    def compared(self, test: str, x: Any, y: Any) -> Any:
+        return self._instruction(f"set.{test}.u32.bf16x2 $0, $1, $2;", x, y)
 
     def fma_bfloat16(self, x: Any, y: Any, z: Any) -> Any:
         return self._instruction("fma.rn.bf16x2 $0, $1, $2, $3;", x, y, z)
@@ -177,6 +185,14 @@ class ArrayPairs(ArrayLanes):
             return (found >> self.word(7)) * self.word(0xFF) if choice & 8 else found
 
         return sum(byte(selector >> 4 * i & 15) << self.word(8 * i) for i in range(4))
+
+    def compared(self, test: str, x: Any, y: Any) -> Any:
+        def lane(high: bool) -> Any:
+            a, b = (self._number(self.xp.asarray(v), high) for v in (x, y))
+            found = getattr(operator, test[:2])(a, b)
+            return (found | (a != a) | (b != b) if test.endswith("u") else found).astype(np.uint32)
+
+        return lane(False) * self.word(0xFFFF) | lane(True) * self.word(0xFFFF0000)
 
     def fma_bfloat16(self, x: Any, y: Any, z: Any) -> Any:
         """Rounded to float32, and then to the nearest bfloat16, ties to even."""

@@ -1,9 +1,10 @@
 """Codes in packed words and back, in one pass: elements to words, words to values.
 
-Nibbles, the first one low, are a Mosaic kernel, and so are four 6-bit codes in three bytes from bfloat16
-(`kernels_ref.hopper.element_sixes`), since XLA does not reach the memory's speed from there. All other layouts are left
-to XLA, whose fusion does: on an H100 four trits in a byte take 3.06 TB/s and five 3.05, where a copy takes 3.03. There
-`kernels_ref`'s own functions, or `dense` below, are the kernel.
+Nibbles, the first one low, are a Mosaic kernel, and so are, from bfloat16, four 6-bit codes in three bytes
+(`kernels_ref.hopper.element_sixes`) and 2-bit integers from the lowest bit on (`kernels_ref.hopper.element_twos`),
+since XLA does not reach the memory's speed there: trits of 2 bits take 0.82 of the copy's bandwidth on an H200. All
+else, and every decoder but that of nibbles, is left to XLA: on an H100 five trits in a byte take 3.05 TB/s, where a
+copy takes 3.03. There `kernels_ref`'s own functions, or `dense` below, are the kernel.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from formats import Format, Layout, NanRule, Rounding, Saturation
 from formats.layouts.bits import BitLayout, SplitLayout
 from kernels_ref import packing
 from kernels_ref.codec import as_jax
-from kernels_ref.hopper import element, element_nearest, element_pairs, element_sixes
+from kernels_ref.hopper import element, element_nearest, element_pairs, element_sixes, element_twos
 from kernels_ref.hopper.element_arguments import DTYPES, checked, drawn, whole_blocks
+from kernels_ref.hopper.element_words import Program
 from kernels_ref.pallas import pallas
 from reference.array.conversion import Conversion, conversion
 from reference.array.packing import digits_of_codes
@@ -61,10 +63,10 @@ def encode_packed(
         interpret: run a Mosaic kernel on any backend by Pallas' GPU interpreter, slowly.
 
     Returns the words of the layout. Works under jit. A tensor whose size is no multiple of 4096 is padded in front of
-    the kernel of nibbles and cut behind it.
+    a Mosaic kernel and cut behind it.
 
-    Raises ``TypeError`` and ``ValueError`` as `reference.encode` and `reference.pack`; ``ImportError`` where nibbles
-    are asked for and Mosaic GPU is missing.
+    Raises ``TypeError`` and ``ValueError`` as `reference.encode` and `reference.pack`; ``ImportError`` where a Mosaic
+    kernel is asked for and Mosaic GPU is missing.
 
     >>> encode_packed(jnp.array([1.0, -6.0, 0.0, 2.0]), "e2m3", "compressed_tensors_fp6",
     ...               rounding="nearest_ties_to_even", saturation="sat_finite", nan="zero")
@@ -89,8 +91,9 @@ def _encode_array(
 ) -> Array:
     operands = [operand for operand in (x, random_bits) if operand is not None]
     size = math.prod(x.shape)
-    if x.dtype == jnp.bfloat16 and element_sixes.is_sixes(layout) and element_pairs.is_short(request) and size:
-        return _sixes(x, request, interpret)
+    program = _program(request, layout) if x.dtype == jnp.bfloat16 and size else None
+    if program is not None:
+        return _by_words(x, program, layout, interpret)
     if layout.name != _NIBBLES or size == 0:
         return words(element_nearest.encode(x, request, jnp, *operands[1:]), layout)
     rows = [whole_blocks(operand, size) for operand in operands]
@@ -101,11 +104,25 @@ def _encode_array(
 _encode: Callable[..., Array] = jax.jit(_encode_array, static_argnums=(2, 3, 4))  # pyright: ignore[reportUnknownMemberType]
 
 
-def _sixes(x: Array, request: Conversion, interpret: bool) -> Array:
-    row = whole_blocks(x, x.size)
+def _program(request: Conversion, layout: Layout | BitLayout) -> Program | None:
+    """How a kernel packs codes of bfloat16 numbers that are no nibbles; None where XLA does."""
+    if element_sixes.is_sixes(layout) and element_pairs.is_short(request):
+        return element_sixes.encoder(request)
+    if layout.code_bits == 2 and is_dense(layout) and _word_bits(layout) <= 32 and element_twos.is_short(request):
+        return element_twos.encoder(request, layout)
+    return None
+
+
+def _by_words(x: Array, program: Program, layout: Layout | BitLayout, interpret: bool) -> Array:
+    row, bits = whole_blocks(x, x.size), _word_bits(layout)
     twos = lax.bitcast_convert_type(row.reshape(-1, 2), jnp.int32)
-    made = element.by_words(element_sixes.encoder(request), twos.size, interpret=interpret)(twos)
-    return lax.bitcast_convert_type(made, jnp.uint8).reshape(-1)[: x.size // 4 * 3].reshape(*x.shape[:-1], -1)
+    made = element.by_words(program, twos.size, interpret=interpret)(twos)
+    made = lax.bitcast_convert_type(made, jnp.dtype(f"uint{bits}")).reshape(-1)
+    return made[: x.size * layout.code_bits // bits].reshape(*x.shape[:-1], -1)
+
+
+def _word_bits(layout: Layout | BitLayout) -> int:
+    return layout.word_bits if isinstance(layout, BitLayout) else 8
 
 
 def words(codes: Array, layout: Layout | BitLayout) -> Array:
@@ -129,7 +146,7 @@ def is_dense(layout: Layout | BitLayout) -> bool:
 
 def dense(codes: Array, layout: Layout | BitLayout) -> Array:
     """Words of a dense layout by way of 32-bit words, wherever a row of codes fills these."""
-    width, bits = layout.code_bits, layout.word_bits if isinstance(layout, BitLayout) else 8
+    width, bits = layout.code_bits, _word_bits(layout)
     many = math.lcm(32, width) // width
     if codes.shape[-1] % many:
         return packing.pack(codes, layout)
