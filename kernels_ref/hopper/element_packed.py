@@ -2,9 +2,9 @@
 
 Nibbles, the first one low, are a Mosaic kernel, and so are, from bfloat16, four 6-bit codes in three bytes
 (`kernels_ref.hopper.element_sixes`) and, from there and back, 2-bit integers from the lowest bit on
-(`kernels_ref.hopper.element_twos`), since XLA does not reach the memory's speed there: it encodes trits of 2 bits at
-0.82 of the copy's bandwidth on an H200. All else is left to XLA: on an H100 five trits in a byte take 3.05 TB/s, where
-a copy takes 3.03. There `kernels_ref`'s own functions, or `dense` below, are the kernel.
+(`kernels_ref.hopper.element_twos`), since XLA, where it was measured, does not reach the memory's speed: it encodes
+trits of 2 bits at 0.82 of the copy's bandwidth on an H200. All else is left to XLA: on an H100 five trits in a byte
+take 3.05 TB/s, where a copy takes 3.03. There `kernels_ref`'s own functions, or `dense` below, are the kernel.
 """
 
 from __future__ import annotations
