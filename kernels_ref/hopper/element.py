@@ -122,14 +122,15 @@ def words_per_cta(program: Program) -> int:
 def by_words(program: Program, size: int, *, interpret: bool = False) -> Any:
     """The kernel that applies a program to ``size`` int32 words in a row, a multiple of `words_per_cta`.
 
-    A thread has as many words side by side as the program asks for. Where these are no vector, they pass through shared
-    memory, so that what goes to and from global memory is contiguous.
+    A thread has as many words side by side as the program asks for. Where these are no vector, or one of more than 16
+    bytes that is written, they pass through shared memory, so that what goes to and from global memory is contiguous.
     """
     plgpu, pl = pallas()
     before = words_per_cta(program)
-    after, groups = program.size(before), max(1, _VECTOR[4] // program.before)
-    layouts = Layouts(*(_side_by_side(*each) for each in _sizes(program, before, groups)))
-    staged = [count for count, each in _sizes(program, before, groups) if not _is_vector(each)]
+    after, groups = program.size(before), max(1, _VECTOR[4] // max(program.before, program.after))
+    taken, given = _sizes(program, before, groups)
+    layouts = Layouts(_side_by_side(*taken), _side_by_side(*given))
+    staged = [before] * (not _is_vector(taken[1])) + [after] * (not _is_vector(given[1]) or given[1] > _VECTOR[4])
 
     def loaded(x: Any, layout: Any) -> Any:
         return plgpu.load(x, layout=layout, optimized=False)

@@ -1,10 +1,10 @@
 """Codes in packed words and back, in one pass: elements to words, words to values.
 
 Nibbles, the first one low, are a Mosaic kernel, and so are, from bfloat16, four 6-bit codes in three bytes
-(`kernels_ref.hopper.element_sixes`) and 2-bit integers from the lowest bit on (`kernels_ref.hopper.element_twos`),
-since XLA does not reach the memory's speed there: trits of 2 bits take 0.82 of the copy's bandwidth on an H200. All
-else, and every decoder but that of nibbles, is left to XLA: on an H100 five trits in a byte take 3.05 TB/s, where a
-copy takes 3.03. There `kernels_ref`'s own functions, or `dense` below, are the kernel.
+(`kernels_ref.hopper.element_sixes`) and, from there and back, 2-bit integers from the lowest bit on
+(`kernels_ref.hopper.element_twos`), since XLA, where it was measured, does not reach the memory's speed: it encodes
+trits of 2 bits at 0.82 of the copy's bandwidth on an H200. All else is left to XLA: on an H100 five trits in a byte
+take 3.05 TB/s, where a copy takes 3.03. There `kernels_ref`'s own functions, or `dense` below, are the kernel.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 import formats
@@ -29,7 +30,7 @@ from kernels_ref.hopper.element_words import Program
 from kernels_ref.pallas import pallas
 from reference.array.conversion import Conversion, conversion
 from reference.array.packing import digits_of_codes
-from reference.packing import check_codes, check_words
+from reference.packing import check_codes, check_words, refuse_words
 
 _NIBBLES = "4bit_low_first"
 
@@ -108,9 +109,13 @@ def _program(request: Conversion, layout: Layout | BitLayout) -> Program | None:
     """How a kernel packs codes of bfloat16 numbers that are no nibbles; None where XLA does."""
     if element_sixes.is_sixes(layout) and element_pairs.is_short(request):
         return element_sixes.encoder(request)
-    if layout.code_bits == 2 and is_dense(layout) and _word_bits(layout) <= 32 and element_twos.is_short(request):
+    if _is_twos(layout) and element_twos.is_short(request):
         return element_twos.encoder(request, layout)
     return None
+
+
+def _is_twos(layout: Layout | BitLayout) -> bool:
+    return layout.code_bits == 2 and is_dense(layout) and _word_bits(layout) <= 32
 
 
 def _by_words(x: Array, program: Program, layout: Layout | BitLayout, interpret: bool) -> Array:
@@ -183,8 +188,8 @@ def decode_packed(
 
     ``words``: of the layout, any shape it has. ``dtype``: float32 or bfloat16, which holds every value of a format of
     at most 8 bits. Nibbles, the first one low, are a Mosaic kernel, padded where ``words`` fills no thread blocks of
-    2048 bytes; all else is XLA's. Works under jit, where words that `reference.pack` never makes are the caller's to
-    avoid.
+    2048 bytes, and so are 2-bit integers from the lowest bit on into bfloat16, with 1024 bytes; all else is XLA's.
+    Works under jit, where words that `reference.pack` never makes are the caller's to avoid.
 
     >>> decode_packed(jnp.array([8, 15, 64], jnp.uint8), "e2m3", "compressed_tensors_fp6", dtype="bfloat16")
     Array([1, -6, 0, 2], dtype=bfloat16)
@@ -192,6 +197,8 @@ def decode_packed(
     target, spec, array = element.decodable(fmt, dtype), one_region(layout), jnp.asarray(words)  # pyright: ignore[reportUnknownMemberType]
     if spec.code_bits != target.bits:
         raise ValueError(f"{spec.name} stores codes of {spec.code_bits} bits; {target.name} has {target.bits}")
+    if array.size and dtype == "bfloat16" and _is_twos(spec) and element_twos.is_decodable(target, spec):
+        return _decode_twos(_checked_words(array, spec), target, spec, interpret)
     if spec.name != _NIBBLES or array.size == 0:
         return element.values(packing.unpack(array, spec), target, dtype)
     check_words(array, spec)
@@ -207,3 +214,22 @@ def _nibbles(words: Array, spec: Format, dtype: str, interpret: bool) -> Array:
 
 
 _decode_nibbles: Callable[..., Array] = jax.jit(_nibbles, static_argnums=(1, 2, 3))  # pyright: ignore[reportUnknownMemberType]
+
+
+def _checked_words(words: Array, spec: Layout | BitLayout) -> Array:
+    check_words(words, spec)
+    if not isinstance(words, Tracer):
+        refuse_words(np.asarray(words), spec)
+    return words.astype(f"uint{_word_bits(spec)}")
+
+
+def _twos(words: Array, spec: Format, layout: Layout | BitLayout, interpret: bool) -> Array:
+    program, bits = element_twos.decoder(spec, layout), _word_bits(layout)
+    row = whole_blocks(words, words.size, element.words_per_cta(program) * (32 // bits))
+    word = lax.bitcast_convert_type(row.reshape(-1, 32 // bits) if bits < 32 else row, jnp.int32)
+    made = element.by_words(program, word.size, interpret=interpret)(word)
+    numbers = lax.bitcast_convert_type(made, jnp.bfloat16).reshape(-1)
+    return numbers[: words.size * bits // layout.code_bits].reshape(*words.shape[:-1], -1)
+
+
+_decode_twos: Callable[..., Array] = jax.jit(_twos, static_argnums=(1, 2, 3))  # pyright: ignore[reportUnknownMemberType]

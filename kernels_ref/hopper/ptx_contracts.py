@@ -8,10 +8,12 @@ from typing import Any
 import jax
 
 import formats
-from formats import FloatSpec
+from formats import FloatSpec, Layout
 from formats.block_formats.named import block
 from kernels_ref.contracts import KernelContract, Operation, contract, contracts, operands, resolve
+from kernels_ref.hopper import element_twos
 from kernels_ref.hopper.element import PER_CTA
+from kernels_ref.hopper.element_packed import is_dense
 from kernels_ref.hopper.ptx_case import Case, Program
 from kernels_ref.hopper.ptx_lint import Claims
 from reference.array.block_request import is_power_of_two
@@ -25,7 +27,7 @@ def packed_elements() -> Iterator[Case]:
     for claim in _of(Operation.ENCODE):
         yield from _cases(claim, "element_packed.encode_packed", _of_encoder)
     for claim in _of(Operation.DECODE):
-        yield from _cases(claim, "element_packed.decode_packed", lambda claim: Claims())
+        yield from _cases(claim, "element_packed.decode_packed", _of_decoder)
 
 
 def sixes() -> Iterator[Case]:
@@ -65,6 +67,13 @@ def _of_encoder(claim: KernelContract) -> Claims:
     """Floats of 4 and 6 bits."""
     anchored = isinstance(formats.get(claim.keywords["fmt"]), FloatSpec)
     return Claims(fused_halves=_OWN // 2 if anchored else 0)
+
+
+def _of_decoder(claim: KernelContract) -> Claims:
+    """One exact operation for two integers of 2 bits; all else is integer code."""
+    fmt, layout = formats.get(claim.keywords["fmt"]), formats.layout(claim.keywords["layout"])
+    twos = isinstance(layout, Layout) and is_dense(layout) and element_twos.is_decodable(fmt, layout)
+    return Claims(fused_halves=_OWN // 2 if twos else 0)
 
 
 def _of_blocks(claim: KernelContract) -> Claims:

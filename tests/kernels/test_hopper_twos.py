@@ -1,4 +1,4 @@
-"""Codes of 2 bits of all bfloat16 numbers, packed: on NumPy, in the interpreter, and compiled for an H100."""
+"""Codes of 2 bits of all bfloat16 numbers, and back: on NumPy, in the interpreter, and compiled for an H100."""
 
 from __future__ import annotations
 
@@ -146,9 +146,55 @@ def test_what_the_kernel_is_not_for_is_xlas():
         )
 
 
-def test_compile_for_the_h100():
-    sharding = described_gpu.h100()
-    program = element_twos.encoder(conversion("ternary", **RNE, nan="zero"), formats.layout("ternary_2bit"))
+def every_code(fmt, count):
+    """Codes of every number of a format, each in each of the sixteen places."""
+    spec = formats.get(fmt)
+    codes = np.arange(spec.minimum, spec.maximum + 1) & 3
+    return np.random.default_rng(0).choice(codes, count).astype(np.uint8)
+
+
+@pytest.mark.parametrize("fmt", FORMATS, ids=lambda fmt: formats.get(fmt).name)
+@pytest.mark.parametrize("layout", ["2bit_low_first", "compressed_tensors_2bit"])
+def test_numbers_of_every_code(fmt, layout):
+    codes = every_code(fmt, 1 << 12)
+    program = element_twos.decoder(formats.get(fmt), formats.layout(layout))
+    words = program.steps(LANES, [reference.pack(codes, layout).view(np.uint32)], [])
+    got = np.stack(words, axis=1).astype(np.uint32).reshape(-1).view(ml_dtypes.bfloat16)
+    want = reference.decode(codes, fmt).astype(ml_dtypes.bfloat16)
+    np.testing.assert_array_equal(got.view(np.uint16), want.view(np.uint16))
+
+
+def test_codes_that_are_no_sums():
+    """With ternary's offset the code of int2's -2 lies above that of 1, and that of -1 is the least."""
+    assert element_twos.is_decodable(formats.get("ternary"), formats.layout("ternary_2bit"))
+    assert not element_twos.is_decodable(formats.get("int2"), formats.layout("ternary_2bit"))
+    assert not element_twos.is_decodable(formats.get("int4"), formats.layout("2bit_low_first"))
+    assert not element_twos.is_decodable(formats.get("float4_e2m1fn"), formats.layout("2bit_low_first"))
+
+
+@needs_pallas
+@pytest.mark.parametrize(("fmt", "layout"), PACKED)
+@pytest.mark.parametrize("shape", [(16,), (3, 5, 16), (2, 0, 16), (4096,), (2, 4112)])
+def test_numbers_of_packed_codes_by_the_kernel(fmt, layout, shape):
+    codes = every_code(fmt, np.prod(shape)).reshape(shape)
+    got = element_packed.decode_packed(reference.pack(codes, layout), fmt, layout, dtype="bfloat16", interpret=True)
+    want = reference.decode(codes, fmt).astype(ml_dtypes.bfloat16)
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(np.asarray(got).view(np.uint16), want.view(np.uint16))
+
+
+def test_words_that_packing_never_makes_are_refused():
+    with pytest.raises(ValueError, match=r"byte 192 at \[1\] is none of ternary_2bit"):
+        element_packed.decode_packed(np.uint8([0, 192]), "ternary", "ternary_2bit", dtype="bfloat16")
+
+
+@pytest.mark.parametrize("decode", [False, True])
+def test_compile_for_the_h100(decode):
+    sharding, layout = described_gpu.h100(), formats.layout("ternary_2bit")
+    if decode:
+        program = element_twos.decoder(formats.get("ternary"), layout)
+    else:
+        program = element_twos.encoder(conversion("ternary", **RNE, nan="zero"), layout)
     shape = jax.ShapeDtypeStruct((4096,), np.int32, sharding=sharding)
     subject = element.by_words(program, 4096)
     assert jax.jit(subject, out_shardings=sharding).trace(shape).lower().compile() is not None
