@@ -67,8 +67,9 @@ def quantize_blocks(
         interpret: run on any backend by Pallas' GPU interpreter, slowly; XLA on a CPU takes subnormal numbers for 0,
             which shows in blocks whose largest magnitude is below 2^-100.
 
-    Works under jit, where NaN and infinity that the rule refuses are the caller's to avoid. A second number of the
-    whole tensor takes a pass over it before the kernel, by XLA; where it lies beyond 2^60 or below 2^-60, all is XLA's.
+    Works under jit, where NaN and infinity that the rule refuses, and 0 over a scale of 0 where elements have no NaN,
+    are the caller's to avoid. A second number of the whole tensor takes a pass over it before the kernel, by XLA; where
+    it lies beyond 2^60 or below 2^-60, all is XLA's.
 
     Raises ``ImportError`` where Mosaic GPU is missing, and ``ValueError`` for formats, rules and shapes that no kernel
     takes, with what takes them.
@@ -78,7 +79,7 @@ def quantize_blocks(
     Array([125, 125], dtype=uint8)
     """
     made, values = _checked(x, block_format, rule)
-    parts = _quantize(values, made, False, interpret)
+    parts = _defined(values, _quantize(values, made, False, interpret), made)
     return BlockTensor(spec=made.spec, codes=parts.words, scales=parts.scales, second=parts.second, shifts=None)
 
 
@@ -102,7 +103,7 @@ def quantize_packed(
     """
     made, values = _checked(x, block_format, rule)
     if second is None:
-        return _quantize(values, made, True, interpret)
+        return _defined(values, _quantize(values, made, True, interpret), made)
     number = second if isinstance(second, Array) else jnp.float32(second)
     if made.spec.scale.second is None:
         raise ValueError(f"second={second!r} means nothing: {made.spec.name} has no second number")
@@ -110,7 +111,16 @@ def quantize_packed(
         raise ValueError(f"second has shape {number.shape}; it is one number for the whole tensor")
     if not isinstance(number, Tracer) and not block_numbers.MODERATE <= float(number) <= 1 / block_numbers.MODERATE:
         raise ValueError(f"second={second!r} must lie from 2^-60 to 2^60")
-    return _with_second(values, number, made, True, interpret)
+    return _defined(values, _with_second(values, number, made, True, interpret), made)
+
+
+def _defined(values: Any, parts: Packed, made: BlockRequest) -> Packed:
+    """The parts; refuses 0 over a scale that came out as 0 where neither a code nor the rule is for what that is."""
+    missing = getattr(made.spec.element, "nan_code", None) is None and made.rule.nan is None
+    if missing and block_codes.may_be_zero(made) and not isinstance(values, Tracer) and bool((parts.scales == 0).any()):
+        second = None if parts.second is None else np.asarray(parts.second)
+        reference.blocks.quantize_blocks(np.asarray(values), made.spec, rule=made.rule, second=second)  # it says which
+    return parts
 
 
 def _checked(x: ArrayLike, block_format: str | BlockSpec, rule: str | BlockRule) -> tuple[BlockRequest, Any]:

@@ -70,7 +70,7 @@ def _over(real: Array, numbers: Numbers, factor: Factor, made: BlockRequest) -> 
         half, rest = _powers(numbers.codes)
         return real * spread(half) * spread(rest)
     scale = numbers.value(factor.operand)
-    lifted = (scale == 0) if _may_be_zero(made) else None
+    lifted = (scale == 0) if may_be_zero(made) else None
     inverse = reciprocal(scale, jnp)
     if lifted is not None:  # everything but 0 is beyond all codes then
         real = real * spread(jnp.where(lifted, jnp.float32(_LIFT), jnp.float32(1)))
@@ -90,5 +90,6 @@ def _power(exponent: Array) -> Array:
     return number((exponent + BIAS) << FRACTION_BITS, jnp)
 
 
-def _may_be_zero(made: BlockRequest) -> bool:
-    return made.scale.spec.has_zero and made.rule.least_scale is None
+def may_be_zero(made: BlockRequest) -> bool:
+    """Whether a scale of 0 may come out."""
+    return getattr(made.scale.spec, "has_zero", True) and made.rule.least_scale is None

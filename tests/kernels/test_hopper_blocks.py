@@ -67,6 +67,10 @@ def test_main_formats_equal_the_golden_model(name, rule, dtype):
 @pytest.mark.parametrize(("name", "rule"), rotate(PAIRS, 40))
 def test_every_format_and_rule_equals_the_golden_model(name, rule):
     x = numbers("bfloat16", seed=1)
+    if (name, rule) == ("nvfp4_untied", "deepgemm"):  # scales below the least of E4M3 are 0
+        with pytest.raises(ValueError, match=r"x\[8, 0\] over its scale is NaN, but float4_e2m1fn has no NaN"):
+            block.quantize_blocks(x, name, rule=rule, interpret=True)
+        x = x[:8]
     equal(block.quantize_blocks(x, name, rule=rule, interpret=True), reference.quantize_blocks(x, name, rule=rule))
 
 
