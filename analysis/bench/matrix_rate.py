@@ -1,8 +1,8 @@
 """How fast the matrix unit is fed with weights in registers, and nothing else to do: a ceiling of what streams weights.
 
 Two warpgroups of each thread block multiply a 64 x 128 block of weights, which they hold in registers, with the same
-activations in shared memory, again and again, four chains of 128 elements of K at once. With few tokens loading the
-operand from registers takes most of the time.
+activations in shared memory, again and again, four chains of 128 elements of K at once. On an H200, 8 tokens take as
+long as 16.
 """
 
 from __future__ import annotations

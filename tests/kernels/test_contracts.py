@@ -241,6 +241,14 @@ def test_the_second_number_that_is_given_is_the_one_that_is_used(name):
             assert np.array_equal(words(x), words(y)), dotted
 
 
+def test_no_processor_converts_a_decoded_nan_to_bfloat16_in_its_own_way():
+    codes = jax.ShapeDtypeStruct((256,), "uint8")
+    decode = resolve("kernels_ref.contracts.compositions.decode_on_xla")
+    steps = str(jax.make_jaxpr(lambda x: decode(x, "float8_e4m3fn", "bfloat16"))(codes))
+    assert "convert_element_type[new_dtype=bfloat16" not in steps
+    assert "convert_element_type[new_dtype=bfloat16" in str(jax.make_jaxpr(lambda x: x.astype("bfloat16"))(codes))
+
+
 def test_every_code_is_decoded():
     drawn = operands(contract("decode_float8_e5m2_bfloat16"), family="random", seed=0)["codes"]
     assert np.array_equal(np.unique(drawn), np.arange(256))
