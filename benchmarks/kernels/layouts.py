@@ -17,7 +17,7 @@ def streaming_variants() -> list[Any]:
         {"join": "planes"},
         {"join": "resident"},
         {"flight": 2},
-        {"sums": 96},
+        {"sums": 48},
         {"memory_registers": 24},
     ]
     return [Variant(**change) for change in changes]

@@ -33,7 +33,7 @@ class Variant:
     #: many as was fastest on an H200
     ahead: int | None = None
     #: registers of a thread for sums of chains that are under way at once
-    sums: int = 48
+    sums: int = 96
     #: the most rows of activations in one pass over the weights; None: as many as registers hold
     tokens: int | None = None
     #: registers that a thread of the loading warpgroup keeps
