@@ -6,7 +6,9 @@ changed; tests/unit/test_docs.py fails while a table or picture is stale.
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -21,6 +23,7 @@ from reference import exact
 
 DOCS = Path(__file__).parent
 KERNELS = DOCS.parent / "benchmarks" / "records" / "h200_kernels.json"
+PROFILE = DOCS.parent / "benchmarks" / "records" / "h200_profile.json"
 RECORD = DOCS.parent / "benchmarks" / "records" / "h100_encode.json"
 _FLOAT_HEAD = (
     "name", "bits", "s/e/m", "bias", "largest", "smallest normal", "smallest subnormal", "zero", "infinity", "NaN",
@@ -96,6 +99,18 @@ def rates() -> str:
     return rate_table(json.loads(KERNELS.read_text(encoding="utf-8"))["rows"], 28672, 8192)
 
 
+def profile() -> str:
+    """What the profiler saw of each kernel that takes longest in its call."""
+    sys.path.insert(0, str(DOCS.parent / "benchmarks"))
+    profiler: Any = importlib.import_module("kernels.profiler")
+
+    rows: list[tuple[str, ...]] = []
+    for row in json.loads(PROFILE.read_text(encoding="utf-8"))["rows"]:
+        main = max(row["kernels"], key=lambda each: each["metrics"][profiler.DURATION])
+        rows.append((row["label"], *profiler.row(main["metrics"])))
+    return _table(("kernel", *profiler.HEAD), rows)
+
+
 def pictures() -> dict[str, Any]:
     """The numbers of each picture of docs/bench.md, by the name of its file."""
     from analysis.bench.pictures import shares, speeds
@@ -112,6 +127,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "small": partial(kernels, 4096, 4096),
         "cube": partial(kernels, 8192, 8192),
         "rates": rates,
+        "profile": profile,
         "planes": planes,
     },
 }

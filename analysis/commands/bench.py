@@ -123,7 +123,7 @@ def _print(record: dict[str, Any], written: list[Path]) -> None:
         if "median" not in row:
             shown.add_row(row["what"], *sizes, "not run", row["not_run"][:60], "", "")
             continue
-        ratio = f"{base[key(row)] / row['median']:.2f}" if "m" in row and key(row) in base else ""
+        ratio = f"{base[key(row)] / row['median']:.2f}" if "n" in row and key(row) in base else ""
         share = fraction(row, top)
         shown.add_row(
             row["what"], *sizes, f"{row['median']:.1f}", f"{row['lower']:.1f}-{row['upper']:.1f}", ratio,

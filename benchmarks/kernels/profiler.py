@@ -121,7 +121,7 @@ def launches(text: str) -> list[Launch]:
 
 
 def _launch(line: dict[str, str], units: dict[str, str]) -> Launch:
-    numbers = {name: number(text) for name, text in line.items() if "__" in name}
+    numbers = {name: number(text) for name, text in line.items() if name in METRICS}  # it adds what the device is
     scaled = {name: x * _UNITS.get(units[name], 1) for name, x in numbers.items() if x is not None}
     return Launch(line["Kernel Name"], line.get("Grid Size", ""), line.get("Block Size", ""), scaled)
 

@@ -115,7 +115,7 @@ def _cell(row: dict[str, Any], base: dict[Any, float], copied: float | None) -> 
     text = f"{batch}{row['median']:.1f}"
     if row.get("operations") and (row["m"] > 1024 or row["what"].startswith("wgmma")):
         return f"{text} ({row['operations'] / row['median'] / 1e6:.0f} T/s)"
-    if "m" in row and _key(row) in base:
+    if "n" in row and _key(row) in base:
         return f"{text} ({base[_key(row)] / row['median']:.2f}x)"
     if row.get("bytes") and copied:
         return f"{text} ({row['bytes'] / row['median'] / 1e6 / copied:.2f})"
