@@ -7,7 +7,8 @@ What a thread loads and stores is contiguous, and so is what a warp does; no sha
 What comes one to a byte, codes of 6 bits, and scales as tensor cores want them are packed behind the kernel by XLA:
 ``kernels_ref.pack(scales, "block_scales_128x4")`` moves a thirtieth of the bytes, and less.
 
-XLA alone reads the tensor twice, once for the largest magnitudes: on an H100 it takes 1.8 to 1.9 times as long.
+XLA alone reads the tensor twice, once for the largest magnitudes, and finds exact quotients in integers, since its
+own division is not exact on a GPU: on an H200 it takes 4 to 17 times as long (docs/bench.md).
 """
 
 from __future__ import annotations
