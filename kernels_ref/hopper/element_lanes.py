@@ -146,10 +146,6 @@ class MlirPairs(MlirWords):
     def sum(self, x: Any, y: Any) -> Any:
         return self._instruction("add.rn.f32 $0, $1, $2;", x, y)
 
-    def _instruction(self, text: str, *operands: Any) -> Any:
-        constraints = ",".join(["=r"] + ["r"] * len(operands))
-        return self.llvm.inline_asm(self.i32, list(operands), text, constraints, has_side_effects=False)
-
 
 class ArrayPairs(ArrayLanes):
     """Runs a program on uint32 arrays of ``xp``, which is ``numpy`` or ``jax.numpy``."""

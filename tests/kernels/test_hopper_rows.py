@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import reference
 from formats.products import StreamK, scaled_product, scaled_products
-from kernels_ref.hopper import default_split, rows
+from kernels_ref.hopper import default_split, row_scales
 from kernels_ref.hopper.fragments import ROWS
 from kernels_ref.hopper.rows import RowWords
 from kernels_ref.hopper.work import Work
@@ -57,7 +57,7 @@ def test_words_of_a_row_are_loaded_by_aligned_vectors(layout):
 @pytest.mark.parametrize("fmt", ["float8_e8m0fnu", "float8_e4m3fn"])
 def test_every_scale_of_8_bits(fmt):
     codes = np.arange(256, dtype=np.uint8)
-    found = rows._quad(fmt, jnp.asarray(codes.view(np.int32)), True)
+    found = row_scales.quad(fmt, jnp.asarray(codes.view(np.int32)), True)
     wanted = reference.decode(codes, fmt).astype(np.float32).reshape(-1, 4)
     there = ~np.isnan(wanted)  # packing refuses what is not finite
     for i in range(4):
