@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formats.results import INT32
+from reference.array.integer.pooling import average
 from reference.integer.accumulator import check_accumulator, reachable
 from reference.integer.addition import add
 from reference.integer.network import (
@@ -46,10 +47,11 @@ def intervals(network: Network) -> dict[str, Interval]:
     for node in network:
         given = [found[name] for name in node.inputs]
         sources = [network[name].out for name in node.inputs]
-        if isinstance(node, Pool):
-            _check_sum(node, given[0], sizes[node.inputs[0]])
         try:
-            found[node.name] = _interval(node, given, sources)
+            if isinstance(node, Pool) and node.kind != "max":
+                found[node.name] = _averages(node, given[0], sizes[node.inputs[0]])
+            else:
+                found[node.name] = _interval(node, given, sources)
         except (OverflowError, ValueError) as error:
             if str(error).startswith("node "):
                 raise
@@ -90,13 +92,16 @@ def _ends(integers: NDArray[np.integer[Any]]) -> Interval:
     return int(integers.min()), int(integers.max())
 
 
-def _check_sum(node: Pool, given: Interval, size: tuple[int, ...]) -> None:
-    """``OverflowError`` where the sum of a window may leave int32."""
-    if node.kind == "max":
-        return
+def _averages(node: Pool, given: Interval, size: tuple[int, ...]) -> Interval:
+    """Averages of windows of any size up to the whole one, whose ends a rule may move: HAWQ-V3's of -1 alone is 0.
+
+    Raises ``OverflowError`` where the sum of a window may leave int32.
+    """
     count = math.prod(size[:2] if node.window is None else node.window)
     low, high = count * min(given[0], 0), count * max(given[1], 0)
     if low < INT32.minimum or high > INT32.maximum:
         raise OverflowError(
             f"node {node.name!r}: the sum of a window may lie anywhere from {low} to {high}, which int32 does not hold"
         )
+    counts = np.arange(1, count + 1)
+    return _ends(average(np.outer(given, counts), counts, node.kind, np))

@@ -59,7 +59,7 @@ def test_the_code_is_what_was_meant(name):
     kernel = made.kernels[0]
     found = opcodes(kernel)
     promoted = product.a_grouped  # two groups of 64 sums of a thread, each with two scales
-    halves = 64 // 2 if product.name == "w4a8_qqq_g128" else 0  # of a step, two weights each
+    halves = 2 * (64 // 2) if product.name == "w4a8_qqq_g128" else 0  # of a step, for two weights: expanded, scaled
     claims = Claims(fused=2 * 64 if promoted else 0, fused_halves=halves)
     assert [str(each) for each in lint(made, claims)] == []
     assert count(found, "wgmma.mma_async") == (8 if promoted else 4)

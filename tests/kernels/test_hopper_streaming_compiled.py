@@ -143,9 +143,7 @@ def test_two_thread_blocks_load_activations_once_for_both(rows):
     kernel = mosaic(compiled("mxfp4_e4m3", 16, split=split))
     assert kernel.resources is not None
     assert (kernel.resources.spill_stores, kernel.resources.warnings) == (0, ())
-    loads = [
-        line for line in kernel.ptx.splitlines() if "cp.async.bulk.tensor" in line and "shared::cluster.global" in line
-    ]
+    loads = [line for line in kernel.ptx.splitlines() if "cp.async.bulk.tensor" in line and ".global.mbarrier" in line]
     multicast = [line for line in loads if ".multicast::cluster" in line]
     assert multicast
     assert len(multicast) < len(loads)  # weights and their scales are each thread block's own

@@ -18,11 +18,13 @@ from reference.array.integer import pooling as array_pooling
 from reference.array.integer.convolution import exact_dtype
 from reference.exact import integer_network as judge
 from reference.integer import convolution as operator
+from reference.integer.check import check
 from reference.integer.linear import linear as matrix_product
-from reference.integer.network import Affine, Clamp, Concatenate, Pool, Table
+from reference.integer.network import Affine, Clamp, Concatenate, Input, Network, Pool, Table
 from reference.integer.pooling import KINDS, pool
 from reference.integer.requantise import requantise
 from reference.integer.rescaling import concatenate, moved, rescaled
+from reference.integer.run import run
 from reference.integer.table import clamp, look_up
 
 INT8, UINT8, UINT4 = formats.get("int8"), formats.get("uint8"), formats.get("uint4")
@@ -290,3 +292,18 @@ def test_a_rounding_that_no_executor_knows_is_refused() -> None:
     rule = Average(name="floor", rounding=Rounding.TOWARD_NEGATIVE, source="none", evidence="none")
     with pytest.raises(ValueError, match="average 'floor' rounds toward_negative"):
         array_pooling.average(np.array([1]), np.array([2]), rule, np)
+
+
+@pytest.mark.parametrize("kind", ["average_hawq_v3", "average_half_away", "average_truncate", "average_half_even"])
+@pytest.mark.parametrize("ends", [(-1, -1), (-128, 127), (-3, 2), (5, 5)])
+def test_averages_reach_the_ends_of_their_interval(kind, ends):
+    out = Affine(format=formats.get("int8"), scale=1.0, zero_point=0)
+    nodes = (
+        Input(name="x", out=out, shape=(2, 2, 1)),
+        Clamp(name="held", inputs=("x",), out=out, low=ends[0], high=ends[1]),
+        Pool(name="y", inputs=("held",), out=out, kind=kind, window=(2, 2), padding=((1, 0), (0, 1))),
+    )
+    network = Network(name="averages", nodes=nodes)
+    low, high = check(network)["y"]
+    found = [run(network, np.full((1, 2, 2, 1), end, np.int8)) for end in ends]
+    assert (low, high) == (int(found[0].min()), int(found[1].max()))
