@@ -27,8 +27,3 @@ class MlirWords:
 
     def differ(self, x: Any, y: Any) -> Any:
         return self.arith.xori(x, y)
-
-    def _instruction(self, text: str, *operands: Any) -> Any:
-        """An instruction of PTX, or a few in braces, on words."""
-        constraints = ",".join(["=r"] + ["r"] * len(operands))
-        return self.llvm.inline_asm(self.i32, list(operands), text, constraints, has_side_effects=False)

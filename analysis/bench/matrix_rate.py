@@ -18,8 +18,6 @@ from analysis.bench.xla_calls import drawn
 from kernels_ref.hopper.streaming import DTYPES, swizzled
 from kernels_ref.pallas import pallas
 
-__all__ = ["DTYPES", "kernel", "operations", "rate_call"]
-
 ROWS, DEPTH, CHAINS, WARPGROUPS = 64, 128, 4, 2
 #: thread blocks, one for each multiprocessor, and rounds of `CHAINS` chains
 BLOCKS, ROUNDS = 132, 400

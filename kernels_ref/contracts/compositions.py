@@ -43,17 +43,11 @@ def decode_packed_on_xla(words: Any, fmt: str | Format, layout: str, dtype: str)
 
 
 def decode_on_xla(codes: Any, fmt: str | Format, dtype: str) -> Any:
-    """`decode` of `kernels_ref`, as XLA fuses it.
-
-    Values of at most 8 significant bits fit the upper half of binary32. An NVIDIA GPU's conversion to bfloat16 would
-    make another NaN of theirs, 0x7fff.
-    """
-    import jax.numpy as jnp
-
+    """`decode` of `kernels_ref`, as XLA fuses it."""
     import kernels_ref
+    from kernels_ref.hopper import element
 
-    numbers = kernels_ref.decode(codes, fmt).astype(jnp.float32)
-    return (numbers.view(jnp.int32) >> 16).astype(jnp.int16).view(jnp.bfloat16) if dtype == "bfloat16" else numbers
+    return element.narrowed(kernels_ref.decode(codes, fmt).astype("float32"), dtype)
 
 
 def decode_codebook(codes: Any, book: str, dtype: str) -> Any:

@@ -118,7 +118,12 @@ def quantize_packed(
 def _defined(values: Any, parts: Packed, made: BlockRequest) -> Packed:
     """The parts; refuses 0 over a scale that came out as 0 where neither a code nor the rule is for what that is."""
     missing = getattr(made.spec.element, "nan_code", None) is None and made.rule.nan is None
-    if missing and block_codes.may_be_zero(made) and not isinstance(values, Tracer) and bool((parts.scales == 0).any()):
+    if (
+        missing
+        and block_numbers.may_be_zero(made)
+        and not isinstance(values, Tracer)
+        and bool((parts.scales == 0).any())
+    ):
         second = None if parts.second is None else np.asarray(parts.second)
         reference.blocks.quantize_blocks(np.asarray(values), made.spec, rule=made.rule, second=second)  # it says which
     return parts

@@ -9,7 +9,7 @@ from formats import FloatSpec, IntSpec
 from formats.block_formats.rule import NonFinite
 from formats.block_formats.steps import Given
 from kernels_ref.block_elements import Factor
-from kernels_ref.hopper import element_nearest
+from kernels_ref.hopper import block_numbers, element_nearest
 from kernels_ref.hopper.block_numbers import Numbers
 from kernels_ref.hopper.block_quotient import quotient, reciprocal
 from kernels_ref.hopper.element_nearest import BIAS, FRACTION_BITS, number
@@ -70,7 +70,7 @@ def _over(real: Array, numbers: Numbers, factor: Factor, made: BlockRequest) -> 
         half, rest = _powers(numbers.codes)
         return real * spread(half) * spread(rest)
     scale = numbers.value(factor.operand)
-    lifted = (scale == 0) if may_be_zero(made) else None
+    lifted = (scale == 0) if block_numbers.may_be_zero(made) else None
     inverse = reciprocal(scale, jnp)
     if lifted is not None:  # everything but 0 is beyond all codes then
         real = real * spread(jnp.where(lifted, jnp.float32(_LIFT), jnp.float32(1)))
@@ -88,8 +88,3 @@ def _powers(codes: Array) -> tuple[Array, Array]:
 
 def _power(exponent: Array) -> Array:
     return number((exponent + BIAS) << FRACTION_BITS, jnp)
-
-
-def may_be_zero(made: BlockRequest) -> bool:
-    """Whether a scale of 0 may come out."""
-    return getattr(made.scale.spec, "has_zero", True) and made.rule.least_scale is None

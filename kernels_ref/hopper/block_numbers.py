@@ -222,3 +222,8 @@ def _special(scales: Array, nan_block: Array, infinite: Array, made: BlockReques
         elif action is NonFinite.LARGEST_SCALE:
             scales = jnp.where(where, _top(made), scales)
     return scales
+
+
+def may_be_zero(made: BlockRequest) -> bool:
+    """Whether a scale of 0 may come out."""
+    return getattr(made.scale.spec, "has_zero", True) and made.rule.least_scale is None

@@ -34,9 +34,10 @@ from formats.block_formats.steps import Given
 from kernels_ref.block_elements import Factor
 from kernels_ref.hopper import block_numbers, block_quotient, element_pairs, element_words
 from kernels_ref.hopper.block_numbers import Numbers
-from kernels_ref.hopper.element_lanes import MINUS_ZERO, Lanes
+from kernels_ref.hopper.element_lanes import Lanes
 from kernels_ref.hopper.element_pairs import BOTH, BYTES, MAGNITUDES, float_word
 from kernels_ref.hopper.element_words import Program
+from kernels_ref.hopper.expand import MINUS_ZERO
 from kernels_ref.hopper.traced import jnp
 from reference.array.block_request import BlockRequest, is_power_of_two, significant_bits
 from reference.array.conversion import Conversion, nan_code
@@ -157,7 +158,7 @@ def _by_quotients(made: BlockRequest, spec: IntSpec, factor: Factor) -> Pairs:
     def rows(numbers: Numbers) -> list[Any]:
         scale = numbers.value(factor.operand)
         share = jnp.float32(1 / (high - low))
-        if not (made.scale.spec.has_zero and made.rule.least_scale is None):
+        if not block_numbers.may_be_zero(made):
             return [(block_quotient.reciprocal(scale, jnp) * share).view(jnp.int32)]
         inverse = jnp.where(scale == 0, jnp.float32(2.0**_LIFT), block_quotient.reciprocal(scale, jnp))
         lift = jnp.where(scale == 0, (element_pairs.BIAS + _LIFT) << 7, element_pairs.BIAS << 7) * BOTH

@@ -87,8 +87,15 @@ def decodable(fmt: str | Format, dtype: str) -> Format:
 
 
 def values(codes: Array, spec: Format, dtype: str) -> Array:
-    """Values of uint8 codes in one of `DECODED`; at most 8 significant bits fit the upper half of binary32."""
-    numbers = array_decode.decode(codes, spec, jnp)
+    """Values of uint8 codes in one of `DECODED`."""
+    return narrowed(array_decode.decode(codes, spec, jnp), dtype)
+
+
+def narrowed(numbers: Array, dtype: str) -> Array:
+    """Float32 values of a format in one of `DECODED`: at most 8 significant bits fit the upper half of binary32.
+
+    An NVIDIA GPU's conversion to bfloat16 would make another NaN of theirs, 0x7fff.
+    """
     if dtype == "float32":
         return numbers
     return (numbers.view(jnp.int32) >> 16).astype(jnp.int16).view(jnp.bfloat16)

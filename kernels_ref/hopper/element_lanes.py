@@ -13,11 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from kernels_ref.hopper.array_lanes import ArrayLanes
+from kernels_ref.hopper.mlir_lanes import MlirLanes
 from kernels_ref.hopper.traced import jnp, lax
-from kernels_ref.mlir_words import MlirWords
 
-#: two of them in a word: -0
-MINUS_ZERO = 0x80008000
 #: what LOP3 makes of each three bits of ``x``, ``y`` and a mask; see `Lanes.chosen`
 CHOSEN = 0xE4
 
@@ -98,7 +96,7 @@ class Lanes(Protocol):
         ...
 
 
-class MlirPairs(MlirWords):
+class MlirPairs(MlirLanes):
     """Emits a program into the MLIR block that is open."""
 
     def chosen(self, mask: Any, x: Any, y: Any) -> Any:
@@ -130,9 +128,6 @@ class MlirPairs(MlirWords):
 
     def compared(self, test: str, x: Any, y: Any) -> Any:
         return self._instruction(f"set.{test}.u32.bf16x2 $0, $1, $2;", x, y)
-
-    def fma_bfloat16(self, x: Any, y: Any, z: Any) -> Any:
-        return self._instruction("fma.rn.bf16x2 $0, $1, $2, $3;", x, y, z)
 
     def held_product(self, x: Any, y: Any) -> Any:
         return self._instruction("{ .reg .b32 t; abs.f32 t, $1; mul.rn.sat.f32 $0, t, $2; }", x, y)

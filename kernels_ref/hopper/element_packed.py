@@ -25,7 +25,7 @@ from formats.layouts.bits import BitLayout, SplitLayout
 from kernels_ref import packing
 from kernels_ref.codec import as_jax
 from kernels_ref.hopper import element, element_nearest, element_pairs, element_sixes, element_twos
-from kernels_ref.hopper.element_arguments import DTYPES, checked, drawn, whole_blocks
+from kernels_ref.hopper.element_arguments import DTYPES, checked, drawn, is_dense, through, whole_blocks, word_bits
 from kernels_ref.hopper.element_words import Program
 from kernels_ref.pallas import pallas
 from reference.array.conversion import Conversion, conversion
@@ -94,7 +94,8 @@ def _encode_array(
     size = math.prod(x.shape)
     program = _program(request, layout) if x.dtype == jnp.bfloat16 and size else None
     if program is not None:
-        return _by_words(x, program, layout, interpret)
+        made = through(program, x, f"uint{word_bits(layout)}", interpret=interpret)
+        return made.reshape(*x.shape[:-1], -1)
     if layout.name != _NIBBLES or size == 0:
         return words(element_nearest.encode(x, request, jnp, *operands[1:]), layout)
     rows = [whole_blocks(operand, size) for operand in operands]
@@ -115,19 +116,7 @@ def _program(request: Conversion, layout: Layout | BitLayout) -> Program | None:
 
 
 def _is_twos(layout: Layout | BitLayout) -> bool:
-    return layout.code_bits == 2 and is_dense(layout) and _word_bits(layout) <= 32
-
-
-def _by_words(x: Array, program: Program, layout: Layout | BitLayout, interpret: bool) -> Array:
-    row, bits = whole_blocks(x, x.size), _word_bits(layout)
-    twos = lax.bitcast_convert_type(row.reshape(-1, 2), jnp.int32)
-    made = element.by_words(program, twos.size, interpret=interpret)(twos)
-    made = lax.bitcast_convert_type(made, jnp.dtype(f"uint{bits}")).reshape(-1)
-    return made[: x.size * layout.code_bits // bits].reshape(*x.shape[:-1], -1)
-
-
-def _word_bits(layout: Layout | BitLayout) -> int:
-    return layout.word_bits if isinstance(layout, BitLayout) else 8
+    return layout.code_bits == 2 and is_dense(layout) and word_bits(layout) <= 32
 
 
 def words(codes: Array, layout: Layout | BitLayout) -> Array:
@@ -142,16 +131,9 @@ def words(codes: Array, layout: Layout | BitLayout) -> Array:
     return dense(codes, layout)
 
 
-def is_dense(layout: Layout | BitLayout) -> bool:
-    """Whether codes follow each other from the lowest bit on, along the last axis, so that words of any width do."""
-    if isinstance(layout, Layout):
-        return layout.radix == 1 << layout.code_bits and not layout.big_endian
-    return layout.order == "k b" and len(layout.tile) == 1 and not layout.big_endian
-
-
 def dense(codes: Array, layout: Layout | BitLayout) -> Array:
     """Words of a dense layout by way of 32-bit words, wherever a row of codes fills these."""
-    width, bits = layout.code_bits, _word_bits(layout)
+    width, bits = layout.code_bits, word_bits(layout)
     many = math.lcm(32, width) // width
     if codes.shape[-1] % many:
         return packing.pack(codes, layout)
@@ -220,16 +202,12 @@ def _checked_words(words: Array, spec: Layout | BitLayout) -> Array:
     check_words(words, spec)
     if not isinstance(words, Tracer):
         refuse_words(np.asarray(words), spec)
-    return words.astype(f"uint{_word_bits(spec)}")
+    return words.astype(f"uint{word_bits(spec)}")
 
 
 def _twos(words: Array, spec: Format, layout: Layout | BitLayout, interpret: bool) -> Array:
-    program, bits = element_twos.decoder(spec, layout), _word_bits(layout)
-    row = whole_blocks(words, words.size, element.words_per_cta(program) * (32 // bits))
-    word = lax.bitcast_convert_type(row.reshape(-1, 32 // bits) if bits < 32 else row, jnp.int32)
-    made = element.by_words(program, word.size, interpret=interpret)(word)
-    numbers = lax.bitcast_convert_type(made, jnp.bfloat16).reshape(-1)
-    return numbers[: words.size * bits // layout.code_bits].reshape(*words.shape[:-1], -1)
+    numbers = through(element_twos.decoder(spec, layout), words, "bfloat16", interpret=interpret)
+    return numbers.reshape(*words.shape[:-1], -1)
 
 
 _decode_twos: Callable[..., Array] = jax.jit(_twos, static_argnums=(1, 2, 3))  # pyright: ignore[reportUnknownMemberType]

@@ -7,7 +7,6 @@ each. Three words a thread are no vector that memory takes: they go through shar
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +19,8 @@ from jax.typing import ArrayLike
 
 import formats
 from formats.layouts.bits import AnyLayout, BitLayout
-from kernels_ref.hopper import element, element_pairs
-from kernels_ref.hopper.element_arguments import whole_blocks
+from kernels_ref.hopper import element_pairs
+from kernels_ref.hopper.element_arguments import is_dense, through
 from kernels_ref.hopper.element_lanes import Lanes
 from kernels_ref.hopper.element_words import Program
 from kernels_ref.pallas import pallas
@@ -70,7 +69,7 @@ def is_sixes(layout: AnyLayout) -> bool:
     """Whether a layout is that of codes of 6 bits one after the other, in bytes, from the lowest bit on."""
     if not isinstance(layout, BitLayout) or layout.code_bits != _BITS or layout.word_bits != 8:
         return False
-    return layout.order == "k b" and len(layout.tile) == 1 and not layout.big_endian and not layout.offset
+    return is_dense(layout) and not layout.offset
 
 
 def _sixes(layout: str | AnyLayout, other: str) -> BitLayout:
@@ -132,10 +131,7 @@ def _by_kernel_array(array: Array, program: Program, interpret: bool) -> Array:
     shape = (*array.shape[:-1], program.size(array.shape[-1]))
     if array.size == 0:
         return lax.full(shape, 0, jnp.uint8)
-    row = whole_blocks(array, array.size, 4 * element.words_per_cta(program))
-    words = lax.bitcast_convert_type(row.reshape(-1, 4), jnp.int32)
-    made = element.by_words(program, words.size, interpret=interpret)(words)
-    return lax.bitcast_convert_type(made, jnp.uint8).reshape(-1)[: math.prod(shape)].reshape(shape)
+    return through(program, array, "uint8", interpret=interpret).reshape(shape)
 
 
 _by_kernel: Callable[..., Array] = jax.jit(_by_kernel_array, static_argnums=(1, 2))  # pyright: ignore[reportUnknownMemberType]

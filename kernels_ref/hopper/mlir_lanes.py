@@ -41,3 +41,8 @@ class MlirLanes(MlirWords):
 
     def low_bytes(self, x: Any, y: Any) -> Any:
         return self._instruction(f"prmt.b32 $0, $1, $2, {LOW_BYTES:#x};", x, y)
+
+    def _instruction(self, text: str, *operands: Any) -> Any:
+        """An instruction of PTX, or a few in braces, on words."""
+        constraints = ",".join(["=r"] + ["r"] * len(operands))
+        return self.llvm.inline_asm(self.i32, list(operands), text, constraints, has_side_effects=False)

@@ -13,7 +13,7 @@ from formats.block_formats.named import block
 from kernels_ref.contracts import KernelContract, Operation, contract, contracts, operands, resolve
 from kernels_ref.hopper import element_twos
 from kernels_ref.hopper.element import PER_CTA
-from kernels_ref.hopper.element_packed import is_dense
+from kernels_ref.hopper.element_arguments import is_dense
 from kernels_ref.hopper.ptx_case import Case, Program
 from kernels_ref.hopper.ptx_lint import Claims
 from reference.array.block_request import is_power_of_two
