@@ -24,7 +24,7 @@ from reference import exact
 DOCS = Path(__file__).parent
 KERNELS = DOCS.parent / "benchmarks" / "records" / "h200_kernels.json"
 PROFILE = DOCS.parent / "benchmarks" / "records" / "h200_profile.json"
-RECORD = DOCS.parent / "benchmarks" / "records" / "h100_encode.json"
+RECORD = DOCS.parent / "benchmarks" / "records" / "h200_encode.json"
 _FLOAT_HEAD = (
     "name", "bits", "s/e/m", "bias", "largest", "smallest normal", "smallest subnormal", "zero", "infinity", "NaN",
     "SAT_NONE gives",
