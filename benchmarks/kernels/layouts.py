@@ -15,7 +15,6 @@ def streaming_variants() -> list[Any]:
         {"stages": 6},
         {"stages": 8},
         {"join": "planes"},
-        {"join": "resident"},
         {"flight": 2},
         {"sums": 48},
         {"memory_registers": 24},

@@ -15,7 +15,7 @@ class Settings:
 
     interpret: bool = False
     seed: int = 0
-    join: str = "resident"  #: how the streaming kernel adds the parts of a tile: see `kernels_ref.hopper.Variant`
+    join: str = "kernel"  #: how the streaming kernel adds the parts of a tile: see `kernels_ref.hopper.Variant`
     dense: bool = True  #: whether the dense kernels are run
     weights: str = ""  #: an .npz of real weights and activations, see `kernels.real`
     golden: str = "xla"  #: what computes all that products are verified against: ``xla``, or ``numpy`` for small sizes

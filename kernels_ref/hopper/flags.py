@@ -1,69 +1,116 @@
 """Flags by which thread blocks tell that a part of a tile lies in memory.
 
+They are kept with the weights, and are zero before and after each call, so that nothing has to clear them. A warpgroup
+that will leave parts first claims its flag for the call: it waits until the flag is zero, and writes the call's key,
+the address of the call's own parts. A signal adds to that the number of the pass; the one waiter of the flag clears it
+in the last pass. Calls that run at once with the same weights have different keys, so that none takes a signal of
+another.
+
 A signal is a release after a barrier of its warpgroup, a wait an acquire before one, both for the whole GPU: what any
 thread wrote before the signal, every thread of the waiting warpgroup sees (PTX ISA, memory consistency model).
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import Any
 
-from kernels_ref.hopper.variant import Variant
 from kernels_ref.pallas import pallas
 
-
-def is_resident(variant: Variant) -> bool:
-    """Whether the flags are an operand of the kernel."""
-    return variant.join == "resident"
-
-
-class Fresh:
-    """Semaphores that XLA fills with zeros before each call, in a small kernel of its own."""
-
-    def __init__(self, count: int) -> None:
-        plgpu, pl = pallas()
-        self._semaphores = pl.get_global(plgpu.SemaphoreType.REGULAR((count,)))
-
-    def signal(self, flag: Any) -> None:
-        """Tell that the warpgroup has stored its part."""
-        pallas()[0].semaphore_signal(self._semaphores.at[flag], 1, memory_scope="gpu")
-
-    def wait(self, flag: Any) -> None:
-        """Wait until it has."""
-        pallas()[0].semaphore_wait(self._semaphores.at[flag], 1, decrement=False, memory_scope="gpu")
-
-
-class Kept:
-    """Words that are zero before and after each call: the one waiter of a flag takes its signal back."""
-
-    def __init__(self, words: Any) -> None:
-        self._words = words
-
-    def signal(self, flag: Any) -> None:
-        """Tell that the warpgroup has stored its part."""
-        self._inline(_signal, flag)
-
-    def wait(self, flag: Any) -> None:
-        """Wait until it has, and clear the flag."""
-        self._inline(_wait, flag)
-
-    def _inline(self, emit: Any, flag: Any) -> None:
-        plgpu, pl = pallas()
-        plgpu.inline_mgpu(arg_types=(plgpu.RefType(),))(emit)(self._words.at[pl.ds(flag, 1)])
-
-
-def _semaphore(word: Any) -> tuple[Any, Any]:
-    utils: Any = importlib.import_module("jax.experimental.mosaic.gpu.utils")
-    return utils, utils.SemaphoreRef(utils.memref_ptr(word))
-
-
-def _signal(_: Any, word: Any) -> None:
-    utils, semaphore = _semaphore(word)
-    utils.warpgroup_barrier()
-    one = utils.single_thread_predicate(utils.ThreadSubset.WARPGROUP)
-    semaphore.signal(1, predicate=one, memory_scope="gpu")
+#: 32-bit words of a flag
+WORDS = 2
+#: bits of a flag for the number of a pass; above them are those of an address, a multiple of 128 with less than 49 bits
+_PASSES = 14
+#: What the first thread of a warpgroup does, with all flags, a flag's number, the call's parts, and a pass. Its warp
+#: goes round together, and all is computed inside: ptxas spills around loops of one thread, and what LLVM keeps.
+_ALONE = f"""{{
+    .reg .pred first, again, last;
+    .reg .b32 thread;
+    .reg .b64 flag, key, found;
+    mov.u32 thread, %tid.x;
+    and.b32 thread, thread, 127;
+    setp.eq.u32 first, thread, 0;
+    mad.wide.u32 flag, $1, {4 * WORDS}, $0;
+    shl.b64 key, $2, {_PASSES - 7};
+"""
+_CLAIM = """
+round:
+    mov.b64 found, 0;
+    @first atom.relaxed.gpu.global.cas.b64 found, [flag], 0, key;
+    setp.ne.b64 again, found, 0;
+    vote.sync.any.pred again, again, 0xffffffff;
+    @again bra.uni round;
+}"""
+#: what the flag is once the pass is signalled
+_TOLD = """
+    cvt.u64.u32 found, $3;
+    add.u64 key, key, found;
+    add.u64 key, key, 1;
+"""
+_SIGNAL = """
+    @first st.release.gpu.global.b64 [flag], key;
+}"""
+#: signals of later passes tell of this one too; the last operand is the last pass
+_WAIT = f"""
+round:
+    mov.b64 found, key;
+    @first ld.acquire.gpu.global.b64 found, [flag];
+    sub.u64 found, found, key;
+    setp.ge.u64 again, found, {1 << _PASSES};
+    vote.sync.any.pred again, again, 0xffffffff;
+    @again bra.uni round;
+    setp.eq.and.u32 last, $3, $4, first;
+    @last st.relaxed.gpu.global.b64 [flag], 0;
+}}"""
 
 
-def _wait(_: Any, word: Any) -> None:
-    _semaphore(word)[1].wait(1, decrement=True, memory_scope="gpu")
+class Flags:
+    """The flags of a call, in ``words``; ``parts`` is its own memory."""
+
+    def __init__(self, words: Any, parts: Any, passes: int) -> None:
+        if passes >= 1 << _PASSES:
+            raise ValueError(f"{passes} passes over the weights; flags count to {(1 << _PASSES) - 1}")
+        self._words, self._parts, self._last = words, parts, passes - 1
+
+    def claim(self, flag: Any) -> None:
+        """Before the first signal."""
+        self._inline(_claim, flag)
+
+    def signal(self, flag: Any, passed: Any) -> None:
+        """Tell that the warpgroup has stored its part of a pass."""
+        self._inline(_signal, flag, passed)
+
+    def wait(self, flag: Any, passed: Any) -> None:
+        """Wait until it has; in the last pass, clear the flag."""
+        self._inline(functools.partial(_wait, self._last), flag, passed)
+
+    def _inline(self, emit: Any, *numbers: Any) -> None:
+        plgpu, _ = pallas()
+        types = (plgpu.RefType(), plgpu.RefType(), *[plgpu.Layout.WG_SPLAT] * len(numbers))
+        plgpu.inline_mgpu(arg_types=types)(emit)(self._words, self._parts, *numbers)
+
+
+def _claim(_: Any, words: Any, parts: Any, flag: Any) -> None:
+    _emit(_CLAIM, words, parts, flag)
+
+
+def _signal(_: Any, words: Any, parts: Any, flag: Any, passed: Any) -> None:
+    _utils().warpgroup_barrier()
+    _emit(_TOLD + _SIGNAL, words, parts, flag, passed.registers.item())
+
+
+def _wait(last: int, _: Any, words: Any, parts: Any, flag: Any, passed: Any) -> None:
+    number = passed.registers.item()
+    _emit(_TOLD + _WAIT, words, parts, flag, number, _utils().c(last, number.type))
+    _utils().warpgroup_barrier()
+
+
+def _emit(text: str, words: Any, parts: Any, flag: Any, *numbers: Any) -> None:
+    utils = _utils()
+    operands = (utils.memref_ptr(words), flag.registers.item(), utils.memref_ptr(parts), *numbers)
+    utils.inline_ptx(_ALONE + text, *operands, has_side_effects=True)
+
+
+def _utils() -> Any:
+    return importlib.import_module("jax.experimental.mosaic.gpu.utils")

@@ -14,12 +14,13 @@ from typing import Any
 import jax
 
 from kernels_ref.hopper.finish import Finish, result_dtype
-from kernels_ref.hopper.flags import Fresh, Kept, is_resident
+from kernels_ref.hopper.flags import Flags
 from kernels_ref.hopper.fragments import ROWS
 from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.pallas import pallas
 
-Keep = Callable[[Any, Any, Any], None]
+#: what is done before the first unit, and with a tile's sums when a part ends
+Begun = tuple[Callable[[], None], Callable[[Any, Any, Any], None]]
 
 
 class Planes:
@@ -34,8 +35,8 @@ class Planes:
         shape = (work.planes, work.tiles * work.split.rows, passes * self.body.tokens)
         return jax.ShapeDtypeStruct(shape, self.body.sums)
 
-    def begin(self, refs: Any, block: Any, warpgroup: Any, passes: int) -> Keep:
-        """What is done with a tile's sums when a part ends."""
+    def begin(self, refs: Any, block: Any, warpgroup: Any, passes: int) -> Begun:
+        """For one warpgroup."""
         _, pl = pallas()
         body, (out,) = self.body, refs
 
@@ -44,7 +45,7 @@ class Planes:
             part = body.work.part(block, tile)
             out[part, pl.ds(row, ROWS), pl.ds(passed * body.tokens, body.tokens)] = sums
 
-        return keep
+        return lambda: None, keep
 
 
 class Join:
@@ -63,20 +64,19 @@ class Join:
         room = (passes * body.work.blocks, body.work.split.rows, body.tokens)
         return results, jax.ShapeDtypeStruct(room, body.sums)
 
-    def begin(self, refs: Any, block: Any, warpgroup: Any, passes: int) -> Keep:
-        """What is done with a tile's sums when a part ends."""
+    def begin(self, refs: Any, block: Any, warpgroup: Any, passes: int) -> Begun:
+        """For one warpgroup."""
         plgpu, pl = pallas()
         body = self.body
-        kept, refs = refs[: is_resident(body.variant)], refs[is_resident(body.variant) :]
+        words, *refs = refs
         factors = dict(zip(body.product.epilogue, refs, strict=False))
         out, *room = refs[len(factors) :]
-        warpgroups = body.work.split.rows // ROWS
-        flags: Any = Kept(*kept) if kept else Fresh(passes * body.work.blocks * warpgroups) if room else None
+        flags: Any = Flags(words, *room, passes) if room else None
 
         def place(passed: Any, other: Any) -> tuple[Any, Any]:
             """Where a block's part is, and the number of its flag."""
-            at = passed * body.work.blocks + other
-            return room[0].at[at, pl.ds(warpgroup * ROWS, ROWS)], at * warpgroups + warpgroup
+            part = room[0].at[passed * body.work.blocks + other, pl.ds(warpgroup * ROWS, ROWS)]
+            return part, other * (body.work.split.rows // ROWS) + warpgroup
 
         def write(passed: Any, tile: Any, sums: Any) -> None:
             if room:
@@ -87,13 +87,13 @@ class Join:
 
         def join(passed: Any, i: Any, sums: Any) -> Any:
             part, flag = place(passed, block + 1 + i)
-            flags.wait(flag)
+            flags.wait(flag, passed)
             return sums + plgpu.load(part, layout=plgpu.Layout.WGMMA, optimized=False)
 
         def leave(passed: Any, sums: Any) -> None:
             part, flag = place(passed, block)
             part[...] = sums
-            flags.signal(flag)
+            flags.signal(flag, passed)
 
         def keep(sums: Any, passed: Any, tile: Any) -> None:
             if not room:
@@ -101,7 +101,11 @@ class Join:
             first = body.work.part(block, tile) == 0
             return lax.cond(first, functools.partial(write, passed, tile), functools.partial(leave, passed), sums)
 
-        return keep
+        def claim() -> None:
+            if room:
+                pl.when(body.work.begins_inside(block))(lambda: flags.claim(place(0, block)[1]))
+
+        return claim, keep
 
 
 def added(planes: Any, parts: list[int], rows: int) -> Any:

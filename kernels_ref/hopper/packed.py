@@ -15,6 +15,7 @@ from formats.products import Factor, ScaledProduct, StreamK, Weight, scaled_prod
 from formats.products.record import value_format
 from kernels_ref.hopper import rows
 from kernels_ref.hopper.decoder import Finish, decoder, left_over
+from kernels_ref.hopper.flags import WORDS
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.planes import pack_planes
 from kernels_ref.hopper.rows import RowWords
@@ -37,8 +38,6 @@ _DTYPES: dict[str, Any] = {
 
 #: at which sums of products of bytes may leave 32 bits
 _LONGEST = 1 << 17
-#: passes over the weights that there are flags for
-_PASSES = 16
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class PackedWeights:
     zeros: Array | None
     factors: dict[Factor, Array]  #: those of the weights, float32
     dyadic: tuple[Array, Array] | None
-    flags: Array  #: zero before and after each call; see `Variant`
+    flags: Array  #: zero before and after each call; see `flags`
     product: ScaledProduct = field(metadata={"static": True})
     work: Work = field(metadata={"static": True})
 
@@ -105,7 +104,7 @@ def pack_weights(
         zeros=None if zeros is None else layout.zeros(zeros, record),
         factors={factor: _float32(term).reshape(-1) for factor, term in factors.items()},
         dyadic=None if record.requantiser is None else (_word(terms["multiplier"]), _word(terms["shift"])),
-        flags=jnp.zeros(_PASSES * work.blocks * (work.split.rows // ROWS), jnp.int32),
+        flags=jnp.zeros(WORDS * work.blocks * (work.split.rows // ROWS), jnp.int32),
         product=record,
         work=work,
     )
@@ -194,7 +193,8 @@ def _refuse_nan(codes: Any, record: ScaledProduct) -> None:
 
 def _refuse_large(given: Any, record: ScaledProduct) -> None:
     """Scales that the kernel multiplies by the power of two that the sums lack."""
-    numbers = given if given.dtype.kind == "f" else decode(given, value_format(record.group_scale or ""))
+    found = given if given.dtype.kind == "f" else decode(given, value_format(record.group_scale or ""))
+    numbers = np.asarray(found, np.float64)
     wrong = np.abs(numbers) >= 2.0 ** (128 + decoder(record).exponent - left_over(record))
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])

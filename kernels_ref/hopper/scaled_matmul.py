@@ -14,8 +14,7 @@ from formats.products import Factor, ScaledProduct, StreamK
 from formats.products.record import value_format
 from kernels_ref.codec import as_jax
 from kernels_ref.hopper.finish import epilogue
-from kernels_ref.hopper.flags import is_resident
-from kernels_ref.hopper.fragments import CHUNK, ROWS
+from kernels_ref.hopper.fragments import CHUNK
 from kernels_ref.hopper.join import added
 from kernels_ref.hopper.packed import PackedWeights, pack_weights
 from kernels_ref.hopper.streaming import DTYPES, Body, kernel
@@ -170,8 +169,6 @@ def _call(
     body: Body, passes: int, packed: PackedWeights, x: Array, columns: Array | None, given: dict[Factor, Array]
 ) -> Array:
     record, work, m = body.product, body.work, x.shape[0]
-    if is_resident(body.variant) and passes * work.blocks * (work.split.rows // ROWS) > len(packed.flags):
-        raise ValueError(f"M={m} takes {passes} passes over the weights, for which there are no resident signals")
     operands = {"words": packed.words, "scales": packed.scales, "zeros": packed.zeros}
     if columns is not None:
         groups = work.steps * work.split.depth // (record.group or 1)
@@ -184,8 +181,7 @@ def _call(
         found = epilogue(record, sums, given)
     else:
         factors = [_filled(body, factor, given[factor], passes) for factor in record.epilogue]
-        flags = [packed.flags] if is_resident(body.variant) else []
-        found = run(*there.values(), *flags, *factors)[0][:m, : work.n]
+        found = run(*there.values(), packed.flags, *factors)[0][:m, : work.n]
     return _codes(found, packed)
 
 

@@ -267,7 +267,7 @@ def _same(sums: Any) -> Any:
 def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> Callable[..., Any]:
     """The results (M, N) of `finish.Finish`, or the parts (parts, N, M) of ``join="planes"``, both filled up to tiles.
 
-    Operands are those called ``names``, which TMA brings, then the factors of the product's epilogue.
+    Operands are those called ``names``, which TMA brings, then but for planes the flags and the epilogue's factors.
     """
     plgpu, _ = pallas()
     work, variant = body.work, body.variant
@@ -279,7 +279,7 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
         block, warpgroup = lax.axis_index("block"), lax.axis_index("warpgroup")
         half = lax.axis_index("half") if body.cluster > 1 else 0
         operands, rest = refs[: len(names)], refs[len(names) :]
-        keep = join.begin(rest, block, half * warpgroups + warpgroup, passes)
+        claim, keep = join.begin(rest, block, half * warpgroups + warpgroup, passes)
 
         def unit(indices: Any, *rest: Any) -> Any:
             passed, step = indices
@@ -293,6 +293,7 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
             return lax.cond(work.ends(block, step), end, _same, carry)
 
         def compute(pipeline: Any) -> None:
+            claim()
             pipeline(plgpu.layout_cast(jnp.zeros((ROWS, body.tokens), body.sums), plgpu.Layout.WGMMA))
 
         plgpu.emit_pipeline_warp_specialized(

@@ -23,9 +23,7 @@ class Variant:
 
     #: units whose operands are in shared memory at once
     stages: int = 4
-    #: who adds the parts of a tile: ``planes``, XLA in a second kernel; ``kernel``, the thread block that began it, on
-    #: signals that XLA clears before each call; ``resident``, the same, on signals kept with the weights, so that two
-    #: calls with the same weights must not run at once
+    #: who adds the parts of a tile: ``planes``, XLA in a second kernel; ``kernel``, the thread block that began it
     join: str = "kernel"
     #: 64 x 128 blocks whose products are in flight at once
     flight: int = 1
@@ -40,8 +38,8 @@ class Variant:
     memory_registers: int = 40
 
     def __post_init__(self) -> None:
-        if self.join not in ("planes", "kernel", "resident"):
-            raise ValueError(f"join={self.join!r}; choose planes, kernel or resident")
+        if self.join not in ("planes", "kernel"):
+            raise ValueError(f"join={self.join!r}; choose planes or kernel")
         if min(self.stages, self.flight, self.sums) < 1:
             raise ValueError(f"stages={self.stages}, flight={self.flight} and sums={self.sums} must be at least 1")
         if self.tokens is not None and (self.tokens % 8 or not 8 <= self.tokens <= 256):
