@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,11 +15,13 @@ from analysis.bench import kernel_calls
 from formats.products import StreamK, scaled_product
 from kernels.compare import Tally
 from kernels.real import real_operands
+from kernels.schedule import SMALL
 from kernels.settings import Settings
 from kernels.tiles import Tiles, columns, golden, some_tiles
 from kernels_ref.contracts import FAMILIES, KernelContract, Shape, contract, operands, resolve
 from kernels_ref.contracts.codes import as_codes
 from kernels_ref.contracts.products import DENSE, ON_XLA, STREAMED
+from kernels_ref.hopper import default_split
 
 #: adds in another order than the GPU: the interpreter's sums are right where every order gives the same
 ORDERLESS = "exact"
@@ -42,28 +45,33 @@ def prepared(name: str, settings: Settings) -> Callable[[], Any]:
         return kernel_calls.several(which, of, way=way, variant=chosen, interpret=settings.interpret)
 
     kernels = {(kind, m): tried(partial(made, which, way, m)) for which, kind, way, m in asked}
-    at_size = {
-        way: tried(partial(timed_size, before, way, settings)) for way in splits(claim, settings) if way == STREAMED
-    }
-    return lambda: verify(claim, shape, settings, twins, kernels) | {"timed_size": spots(before, at_size, settings)}
+    sizes = timed_sizes(before, settings) if STREAMED in splits(claim, settings) else []
+    at_size = [(which, tried(partial(timed_size, which, size, settings)), size) for which, size in sizes]
+    return lambda: verify(claim, shape, settings, twins, kernels) | {"timed_size": spots(at_size, settings)}
 
 
-def timed_size(claim: KernelContract, way: str, settings: Settings) -> kernel_calls.Prepared:
-    """The kernel at the size that is timed, on weights that repeat one tile of rows."""
-    n, k = settings.large
-    shape = Shape(m=min(16, max(settings.rows)), n=n, k=k)
-    chosen = settings.variant(way)
-    return kernel_calls.prepared(claim, shape, way=way, variant=chosen, interpret=settings.interpret)
+def timed_sizes(claim: KernelContract, settings: Settings) -> list[tuple[KernelContract, tuple[int, int]]]:
+    """The N and K for which the streaming kernel is timed, with the cut of K there."""
+    split = default_split(claim.name, weights=math.prod(settings.small))
+    small = [(replace(claim, split_k=split), settings.small)] if claim.name in SMALL else []
+    return [(claim, settings.large), *small]
 
 
-def spots(claim: KernelContract, ready: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """Tiles whose K is cut in different places, at the size that is timed, against NumPy's golden model."""
-    tally, split = Tally(), claim.split_k
-    assert split is not None
-    n, k = settings.large
-    if settings.interpret and ".s32." not in str(claim.accumulator):
-        return tally.to_json()
-    for way, run in ready.items():
+def timed_size(claim: KernelContract, size: tuple[int, int], settings: Settings) -> kernel_calls.Prepared:
+    """The kernel at such a size, on weights that repeat one tile of rows."""
+    shape = Shape(m=min(16, max(settings.rows)), n=size[0], k=size[1])
+    chosen = settings.variant(STREAMED)
+    return kernel_calls.prepared(claim, shape, way=STREAMED, variant=chosen, interpret=settings.interpret)
+
+
+def spots(ready: list[tuple[KernelContract, Any, tuple[int, int]]], settings: Settings) -> dict[str, Any]:
+    """Tiles whose K is cut in different places, at the sizes that are timed, against NumPy's golden model."""
+    tally = Tally()
+    for claim, run, (n, k) in ready:
+        split = claim.split_k
+        assert split is not None
+        if settings.interpret and ".s32." not in str(claim.accumulator):
+            continue
         try:
             if isinstance(run, Exception):
                 raise run
@@ -72,9 +80,9 @@ def spots(claim: KernelContract, ready: dict[str, Any], settings: Settings) -> d
                 own = slice(tile * split.rows, (tile + 1) * split.rows)
                 want = one_tile(claim, run.tile, Tiles(split, n, (tile,)))
                 found = got[: len(want), own]
-                tally.add(f"{short(way)}, tile {tile} of N={n}, K={k}", found, want[:, : found.shape[1]])
+                tally.add(f"{short(STREAMED)}, tile {tile} of N={n}, K={k}", found, want[:, : found.shape[1]])
         except Exception as error:
-            tally.failures[short(way)] = f"{type(error).__name__}: {error}"[:300]
+            tally.failures[f"{short(STREAMED)}, N={n}, K={k}"] = f"{type(error).__name__}: {error}"[:300]
     return tally.to_json()
 
 

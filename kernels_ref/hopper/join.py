@@ -2,7 +2,8 @@
 
 A thread block begins a tile last, so the block with a tile's first part is the one for which the other parts are
 ready: it waits for the blocks after it, none of which waits before it has signalled. All blocks must run at once; the
-GPU has at least as many multiprocessors.
+GPU has at least as many multiprocessors. Where each block has one part of one tile, those of a tile are a cluster
+instead, and nothing goes through memory.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Join:
         words, *refs = refs
         factors = dict(zip(body.product.epilogue, refs, strict=False))
         out, *room = refs[len(factors) :]
-        flags: Any = Flags(words, *room, passes) if room else None
+        flags: Any = Flags(words, room[0], passes) if room else None
 
         def place(passed: Any, other: Any) -> tuple[Any, Any]:
             """Where a block's part is, and the number of its flag."""
@@ -106,6 +107,52 @@ class Join:
                 pl.when(body.work.begins_inside(block))(lambda: flags.claim(place(0, block)[1]))
 
         return claim, keep
+
+
+class Gathered:
+    """A cluster of thread blocks has a tile, each a part of K; the first is sent the sums of the others."""
+
+    def __init__(self, body: Any, parts: int) -> None:
+        self.body, self.parts = body, parts
+        self.finish = Finish(body.product, body.tokens, body.interpret)
+
+    def results(self, m: int, n: int, _: int) -> Any:
+        """The results (M, N)."""
+        return (jax.ShapeDtypeStruct((m, n), result_dtype(self.body.product)),)
+
+    def shared(self) -> list[Any]:
+        """Memory of a thread block: the sums of 64 rows that others send, and a barrier for each."""
+        plgpu, _ = pallas()
+        count = (self.parts - 1) * (self.body.rows // ROWS)
+        return [self.body.sums_of_others(count), plgpu.Barrier(num_barriers=count)]
+
+    def begin(self, refs: Any, _: Any, warpgroup: Any, passes: int) -> Begun:
+        """For one warpgroup."""
+        assert passes == 1  # else sums could be sent before those of the last pass are read
+        plgpu, _ = pallas()
+        body, warpgroups = self.body, self.body.rows // ROWS
+        _, *refs = refs
+        factors = dict(zip(body.product.epilogue, refs, strict=False))
+        out, room, sent = refs[len(factors) :]
+        part = lax.axis_index("part")
+
+        def write(passed: Any, tile: Any, sums: Any) -> None:
+            for other in range(self.parts - 1):
+                at = other * warpgroups + warpgroup
+                plgpu.barrier_wait(sent.at[at])
+                sums = sums + plgpu.load(room.at[at], layout=plgpu.Layout.WGMMA, optimized=False)
+            row = tile * body.work.split.rows + warpgroup * ROWS
+            self.finish(sums, factors, out, row, passed * body.tokens)
+
+        def send(sums: Any) -> None:
+            at = (part - 1) * warpgroups + warpgroup
+            first = {"cluster_idx": jnp.int32(0), "cluster_dim": "part"}
+            plgpu.async_store_smem(sums, room.at[at], sent.at[at], **first, optimized=False)
+
+        def keep(sums: Any, passed: Any, tile: Any) -> None:
+            return lax.cond(part == 0, functools.partial(write, passed, tile), send, sums)
+
+        return lambda: None, keep
 
 
 def added(planes: Any, parts: list[int], rows: int) -> Any:

@@ -120,10 +120,10 @@ def streamed(
     chosen = variant or Variant()
     if interpret and work.planes > 1:
         chosen = replace(chosen, join="planes")
-    if chosen.join != "planes" and not interpret:
-        _check_blocks(work)
     tokens, passes = chosen.passes(record, m, work)
     body = Body(product=record, work=work, variant=chosen, tokens=tokens, interpret=interpret)
+    if chosen.join != "planes" and not interpret and body.parts(passes) == 1:
+        _check_blocks(work)
     return _call(body, passes, packed, x, columns, given)
 
 

@@ -19,7 +19,7 @@ from kernels_ref.hopper.block_of_weights import interpreted, pieces
 from kernels_ref.hopper.decoder import decoder
 from kernels_ref.hopper.fold import fused
 from kernels_ref.hopper.fragments import CHUNK, ROWS
-from kernels_ref.hopper.join import Join, Planes
+from kernels_ref.hopper.join import Gathered, Join, Planes
 from kernels_ref.hopper.planes import LINE, lines
 from kernels_ref.hopper.rows import RowTerms
 from kernels_ref.hopper.traced import jnp, lax
@@ -31,6 +31,8 @@ from kernels_ref.pallas import interpreter, pallas
 _KEPT = 32
 #: the most tokens times bits of a weight for which the words of the next block are in registers too
 _EARLY = 64 * 6
+#: the most thread blocks of a cluster (portable cluster size)
+_PARTS = 8
 DTYPES: dict[str, Any] = {"bfloat16": jnp.bfloat16, "int8": jnp.int8, "float8_e4m3fn": jnp.float8_e4m3fn}
 
 
@@ -79,12 +81,31 @@ class Body:
         """Chains under way while an older one is folded."""
         return self.variant.folded_late(self.tokens, self.rows)
 
-    def stages(self, operands: Iterable[Any]) -> int:
+    def parts(self, passes: int) -> int:
+        """Thread blocks of a cluster that has a tile, each a part of K; 1 where parts go through memory, or are one.
+
+        Only for sums that chains are folded into: where wgmma's own are sent, ptxas makes products wait for each other.
+        """
+        parts = self.work.even_parts
+        possible = parts <= _PARTS and self.cluster == passes == 1 and self._sent(parts) <= SHARED // 4
+        chosen = self.variant.join == "kernel" and not self.interpret and self.product.scales_sums
+        return parts if possible and chosen else 1
+
+    def _sent(self, parts: int) -> int:
+        """Bytes of the sums that the first thread block of a tile is sent."""
+        return (parts - 1) * self.rows * self.tokens * jnp.dtype(self.sums).itemsize
+
+    def sums_of_others(self, count: int) -> Any:
+        """Room for them in shared memory, (``count``, 64, tokens)."""
+        tiles = swizzled(self.tokens, self.sums)
+        return pallas()[0].SMEM((count, ROWS, self.tokens), self.sums, transforms=tiles)
+
+    def stages(self, operands: Iterable[Any], passes: int) -> int:
         """Units in shared memory at once: those of the variant, or as many as there is room for."""
         work = self.work
         unit = sum(math.prod(x.shape) * x.dtype.itemsize for x in operands) // (work.units * self.cluster)
         unit += self.tokens * work.split.depth * jnp.dtype(self.dtype).itemsize
-        return max(1, min(self.variant.stages, SHARED // unit))
+        return max(1, min(self.variant.stages, (SHARED - self._sent(self.parts(passes))) // unit))
 
     def unit(self, refs: dict[str, Any], warpgroup: Any, carry: Any) -> Any:
         """The carry after a unit."""
@@ -273,10 +294,17 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
     work, variant = body.work, body.variant
     warpgroups = body.rows // ROWS
     m, n = (passes * body.tokens, work.tiles * work.split.rows) if body.interpret else size
-    join: Any = Planes(body) if variant.join == "planes" else Join(body)
+    parts = body.parts(passes)
+    join: Any = Planes(body) if variant.join == "planes" else Gathered(body, parts) if parts > 1 else Join(body)
+    clusters: dict[str, Any] = {}
+    if body.cluster > 1:
+        clusters = {"cluster": (body.cluster,), "cluster_names": ("half",)}
+    elif parts > 1:
+        clusters = {"cluster": (parts,), "cluster_names": ("part",), "scratch_types": join.shared()}
 
     def run(*refs: Any) -> None:
         block, warpgroup = lax.axis_index("block"), lax.axis_index("warpgroup")
+        block = block * parts + lax.axis_index("part") if parts > 1 else block
         half = lax.axis_index("half") if body.cluster > 1 else 0
         operands, rest = refs[: len(names)], refs[len(names) :]
         claim, keep = join.begin(rest, block, half * warpgroups + warpgroup, passes)
@@ -303,16 +331,16 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
             wg_axis="warpgroup",
             num_compute_wgs=warpgroups,
             memory_registers=variant.memory_registers,
-            max_concurrent_steps=min(body.stages(operands[:-1]), passes * work.run),
+            max_concurrent_steps=min(body.stages(operands[:-1], passes), passes * work.run),
             compute_context=compute,
         )(*operands)
 
     return plgpu.kernel(
         run,
         out_type=join.results(m, n, passes),
-        grid=(work.blocks,),
+        grid=(work.blocks // parts,),
         grid_names=("block",),
-        **({"cluster": (body.cluster,), "cluster_names": ("half",)} if body.cluster > 1 else {}),
+        **clusters,
         num_threads=warpgroups + 1,
         thread_name="warpgroup",
         interpret=interpreter(body.interpret),

@@ -53,6 +53,11 @@ class Work:
         """The most parts that a tile has."""
         return max(len(cuts) - 1 for cuts in self.split.cuts(self.n, self.k))
 
+    @property
+    def even_parts(self) -> int:
+        """The parts of each tile, where every thread block has one, and all are as long."""
+        return 1 if self.steps % self.run else self.steps // self.run
+
     def parts(self) -> list[int]:
         """For each tile its parts."""
         return [len(cuts) - 1 for cuts in self.split.cuts(self.n, self.k)]

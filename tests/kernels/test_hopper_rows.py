@@ -76,6 +76,14 @@ def test_every_product_has_a_cut_that_the_kernel_takes(name):
     assert default_split(name, weights=28672 * 8192) == default_split(name)
 
 
+def test_parts_are_even_where_every_block_has_one():
+    for steps, blocks, parts in ((8, 16, 2), (8, 32, 4), (8, 8, 1), (8, 5, 1), (7, 56, 7), (7, 14, 1), (8, 999, 8)):
+        work = Work(split=StreamK(rows=64, depth=128, blocks=blocks), n=512, k=128 * steps)
+        assert work.even_parts == parts
+        assert parts == 1 or set(work.parts()) == {parts}
+        assert parts == 1 or work.blocks == work.tiles * parts
+
+
 def test_two_thread_blocks_share_tiles_that_three_warpgroups_are_too_few_for():
     shared = {rows: Work(split=StreamK(rows=rows), n=1, k=1).cluster for rows in (64, 128, 192, 256, 384)}
     assert shared == {64: 1, 128: 1, 192: 1, 256: 2, 384: 2}

@@ -119,6 +119,18 @@ def test_a_part_is_stored_before_its_signal_and_read_after_the_wait():
     assert not any(".nc." in line for line in lines)
 
 
+@pytest.mark.parametrize(("name", "blocks", "sent"), [
+    ("w4a16_g128", 8, True), ("mxfp4_e4m3", 4, True),  # two tiles in four parts, and in two
+    ("w4a16_g128", 3, False),  # a part of two tiles
+    ("w4a16_channel", 4, False),  # sums of wgmma itself
+])  # fmt: skip
+def test_parts_of_one_tile_are_sent_to_the_first_where_every_block_has_one(name, blocks, sent):
+    kernel = mosaic(compiled(name, 16, n=128, k=1024, split=StreamK(rows=64, depth=256, blocks=blocks)))
+    assert kernel.resources is not None
+    assert (kernel.resources.spill_stores, kernel.resources.warnings) == (0, ())
+    assert ("st.async" in kernel.ptx, "cas.b64" in kernel.ptx) == (sent, not sent)
+
+
 def read_early(ptx):
     """Instructions that read the sums of products which nothing has waited for."""
     uncommitted, groups, found = set(), [], []
