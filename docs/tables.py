@@ -24,6 +24,7 @@ from reference import exact
 DOCS = Path(__file__).parent
 KERNELS = DOCS.parent / "benchmarks" / "records" / "h200_kernels.json"
 PROFILE = DOCS.parent / "benchmarks" / "records" / "h200_profile.json"
+DECODING = DOCS.parent / "benchmarks" / "records" / "h200_decode_rate.json"
 RECORD = DOCS.parent / "benchmarks" / "records" / "h200_encode.json"
 _FLOAT_HEAD = (
     "name", "bits", "s/e/m", "bias", "largest", "smallest normal", "smallest subnormal", "zero", "infinity", "NaN",
@@ -99,6 +100,16 @@ def rates() -> str:
     return rate_table(json.loads(KERNELS.read_text(encoding="utf-8"))["rows"], 28672, 8192)
 
 
+def decoding() -> str:
+    """Decoding and multiplying without memory: how long a layer would take, by product and batch."""
+    cells: dict[str, dict[int, str]] = {}
+    for row in json.loads(DECODING.read_text(encoding="utf-8"))["rows"]:
+        cells.setdefault(row["what"], {})[row["m"]] = f"{row['layer_us']:.1f} us"
+    batches = sorted({m for row in cells.values() for m in row})
+    rows = [(what, *(found[m] for m in batches)) for what, found in cells.items()]
+    return _table(("product", *(f"M = {m}" for m in batches)), rows)
+
+
 def profile() -> str:
     """What the profiler saw of each kernel that takes longest in its call."""
     sys.path.insert(0, str(DOCS.parent / "benchmarks"))
@@ -127,6 +138,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "small": partial(kernels, 4096, 4096),
         "cube": partial(kernels, 8192, 8192),
         "rates": rates,
+        "decoding": decoding,
         "profile": profile,
         "planes": planes,
     },

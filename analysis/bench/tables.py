@@ -109,7 +109,7 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def _is_default(row: Row) -> bool:
-    return row.get("variant", "default") in ("default", "join='resident'")
+    return row.get("variant", "default") == "default"
 
 
 def _short(row: Row) -> str:

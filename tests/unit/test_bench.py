@@ -178,7 +178,11 @@ def test_every_panel_has_a_bar_for_each_product():
         assert axes.get_xlim()[1] > max(each.limit or 0 for each in found)
     w4a16 = next(each for each in found if (each.what, each.m) == ("w4a16_g128", 16))
     own, xla = (
-        next(row for row in rows if (row["what"], row.get("m"), row.get("n")) == (what, 16, 28672))
+        next(
+            row
+            for row in rows
+            if (row["what"], row.get("m"), row.get("n"), row.get("variant", "default")) == (what, 16, 28672, "default")
+        )
         for what in ("w4a16_g128", "XLA bfloat16")
     )
     read = next(row for row in rows if row["what"] == "read")
