@@ -4,7 +4,7 @@ They are kept with the weights, and are zero before and after each call, so that
 that will leave parts first claims its flag for the call: it waits until the flag is zero, and writes the call's key,
 the address of the call's own parts. A signal adds to that the number of the pass; the one waiter of the flag clears it
 in the last pass. Calls that run at once with the same weights have different keys, so that none takes a signal of
-another.
+another. They could wait for each other in a circle if each had several passes: such calls get flags of their own.
 
 A signal is a release after a barrier of its warpgroup, a wait an acquire before one, both for the whole GPU: what any
 thread wrote before the signal, every thread of the waiting warpgroup sees (PTX ISA, memory consistency model).
@@ -20,8 +20,10 @@ from kernels_ref.pallas import pallas
 
 #: 32-bit words of a flag
 WORDS = 2
-#: bits of a flag for the number of a pass; above them are those of an address, a multiple of 128 with less than 49 bits
-_PASSES = 14
+#: bits of a flag below those of an address, which is a multiple of 128 and has less than 49; passes take half of their
+#: range, so that no flag of another call seems to be a later pass of this one
+_BELOW = 14
+PASSES = 1 << (_BELOW - 1)
 #: What the first thread of a warpgroup does, with all flags, a flag's number, the call's parts, and a pass. Its warp
 #: goes round together, and all is computed inside: ptxas spills around loops of one thread, and what LLVM keeps.
 _ALONE = f"""{{
@@ -32,7 +34,7 @@ _ALONE = f"""{{
     and.b32 thread, thread, 127;
     setp.eq.u32 first, thread, 0;
     mad.wide.u32 flag, $1, {4 * WORDS}, $0;
-    shl.b64 key, $2, {_PASSES - 7};
+    shl.b64 key, $2, {_BELOW - 7};
 """
 _CLAIM = """
 round:
@@ -57,7 +59,7 @@ round:
     mov.b64 found, key;
     @first ld.acquire.gpu.global.b64 found, [flag];
     sub.u64 found, found, key;
-    setp.ge.u64 again, found, {1 << _PASSES};
+    setp.ge.u64 again, found, {PASSES};
     vote.sync.any.pred again, again, 0xffffffff;
     @again bra.uni round;
     setp.eq.and.u32 last, $3, $4, first;
@@ -69,8 +71,8 @@ class Flags:
     """The flags of a call, in ``words``; ``parts`` is its own memory."""
 
     def __init__(self, words: Any, parts: Any, passes: int) -> None:
-        if passes >= 1 << _PASSES:
-            raise ValueError(f"{passes} passes over the weights; flags count to {(1 << _PASSES) - 1}")
+        if passes >= PASSES:
+            raise ValueError(f"{passes} passes over the weights; flags count to {PASSES - 1}")
         self._words, self._parts, self._last = words, parts, passes - 1
 
     def claim(self, flag: Any) -> None:

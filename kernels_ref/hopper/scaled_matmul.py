@@ -181,7 +181,8 @@ def _call(
         found = epilogue(record, sums, given)
     else:
         factors = [_filled(body, factor, given[factor], passes) for factor in record.epilogue]
-        found = run(*there.values(), packed.flags, *factors)[0][:m, : work.n]
+        flags = packed.flags if passes == 1 else jnp.zeros_like(packed.flags)
+        found = run(*there.values(), flags, *factors)[0][:m, : work.n]
     return _codes(found, packed)
 
 
