@@ -1,10 +1,10 @@
 """Flags by which thread blocks tell that a part of a tile lies in memory.
 
-They are kept with the weights, and are zero before and after each call, so that nothing has to clear them. A warpgroup
-that will leave parts first claims its flag for the call: it waits until the flag is zero, and writes the call's key,
-the address of the call's own parts. A signal adds to that the number of the pass; the one waiter of the flag clears it
-in the last pass. Calls that run at once with the same weights have different keys, so that none takes a signal of
-another. They could wait for each other in a circle if each had several passes: such calls get flags of their own.
+They are kept with the weights, and are zero before and after each call, so that nothing has to clear them. A signal
+waits until the flag is zero, or tells of the pass before, and writes the call's key, the address of the call's own
+parts, and beside it the number of the pass. The one waiter of the flag clears it in the last pass. Calls that run at
+once with the same weights have different keys, so that none takes a signal of another. They could wait for each other
+in a circle if each had several passes: such calls get flags of their own.
 
 A signal is a release after a barrier of its warpgroup, a wait an acquire before one, both for the whole GPU: what any
 thread wrote before the signal, every thread of the waiting warpgroup sees (PTX ISA, memory consistency model).
@@ -29,29 +29,30 @@ PASSES = 1 << (_BELOW - 1)
 _ALONE = f"""{{
     .reg .pred first, again, last;
     .reg .b32 thread;
-    .reg .b64 flag, key, found;
+    .reg .b64 flag, key, found, before;
     mov.u32 thread, %tid.x;
     and.b32 thread, thread, 127;
     setp.eq.u32 first, thread, 0;
     mad.wide.u32 flag, $1, {4 * WORDS}, $0;
     shl.b64 key, $2, {_BELOW - 7};
 """
-_CLAIM = """
-round:
-    mov.b64 found, 0;
-    @first atom.relaxed.gpu.global.cas.b64 found, [flag], 0, key;
-    setp.ne.b64 again, found, 0;
-    vote.sync.any.pred again, again, 0xffffffff;
-    @again bra.uni round;
-}"""
-#: what the flag is once the pass is signalled
+#: ``key`` is then what the flag is once the pass is signalled
 _TOLD = """
     cvt.u64.u32 found, $3;
     add.u64 key, key, found;
     add.u64 key, key, 1;
 """
+#: in place of zero, or of the pass before
 _SIGNAL = """
-    @first st.release.gpu.global.b64 [flag], key;
+    setp.eq.u32 last, $3, 0;
+    sub.u64 before, key, 1;
+    selp.b64 before, 0, before, last;
+round:
+    mov.b64 found, before;
+    @first atom.release.gpu.global.cas.b64 found, [flag], before, key;
+    setp.ne.b64 again, found, before;
+    vote.sync.any.pred again, again, 0xffffffff;
+    @again bra.uni round;
 }"""
 #: signals of later passes tell of this one too; the last operand is the last pass
 _WAIT = f"""
@@ -75,10 +76,6 @@ class Flags:
             raise ValueError(f"{passes} passes over the weights; flags count to {PASSES - 1}")
         self._words, self._parts, self._last = words, parts, passes - 1
 
-    def claim(self, flag: Any) -> None:
-        """Before the first signal."""
-        self._inline(_claim, flag)
-
     def signal(self, flag: Any, passed: Any) -> None:
         """Tell that the warpgroup has stored its part of a pass."""
         self._inline(_signal, flag, passed)
@@ -91,10 +88,6 @@ class Flags:
         plgpu, _ = pallas()
         types = (plgpu.RefType(), plgpu.RefType(), *[plgpu.Layout.WG_SPLAT] * len(numbers))
         plgpu.inline_mgpu(arg_types=types)(emit)(self._words, self._parts, *numbers)
-
-
-def _claim(_: Any, words: Any, parts: Any, flag: Any) -> None:
-    _emit(_CLAIM, words, parts, flag)
 
 
 def _signal(_: Any, words: Any, parts: Any, flag: Any, passed: Any) -> None:

@@ -20,8 +20,7 @@ from kernels_ref.hopper.fragments import ROWS
 from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.pallas import pallas
 
-#: what is done before the first unit, and with a tile's sums when a part ends
-Begun = tuple[Callable[[], None], Callable[[Any, Any, Any], None]]
+Keep = Callable[[Any, Any, Any], None]
 
 
 class Planes:
@@ -36,8 +35,8 @@ class Planes:
         shape = (work.planes, work.tiles * work.split.rows, passes * self.body.tokens)
         return jax.ShapeDtypeStruct(shape, self.body.sums)
 
-    def begin(self, refs: Any, block: Any, warpgroup: Any, passes: int) -> Begun:
-        """For one warpgroup."""
+    def begin(self, refs: Any, block: Any, warpgroup: Any, passes: int) -> Keep:
+        """What is done with a tile's sums when a part ends."""
         _, pl = pallas()
         body, (out,) = self.body, refs
 
@@ -46,7 +45,7 @@ class Planes:
             part = body.work.part(block, tile)
             out[part, pl.ds(row, ROWS), pl.ds(passed * body.tokens, body.tokens)] = sums
 
-        return lambda: None, keep
+        return keep
 
 
 class Join:
@@ -65,8 +64,8 @@ class Join:
         room = (passes * body.work.blocks, body.work.split.rows, body.tokens)
         return results, jax.ShapeDtypeStruct(room, body.sums)
 
-    def begin(self, refs: Any, block: Any, warpgroup: Any, passes: int) -> Begun:
-        """For one warpgroup."""
+    def begin(self, refs: Any, block: Any, warpgroup: Any, passes: int) -> Keep:
+        """What is done with a tile's sums when a part ends."""
         plgpu, pl = pallas()
         body = self.body
         words, *refs = refs
@@ -102,11 +101,7 @@ class Join:
             first = body.work.part(block, tile) == 0
             return lax.cond(first, functools.partial(write, passed, tile), functools.partial(leave, passed), sums)
 
-        def claim() -> None:
-            if room:
-                pl.when(body.work.begins_inside(block))(lambda: flags.claim(place(0, block)[1]))
-
-        return claim, keep
+        return keep
 
 
 class Gathered:
@@ -126,8 +121,8 @@ class Gathered:
         count = (self.parts - 1) * (self.body.rows // ROWS)
         return [self.body.sums_of_others(count), plgpu.Barrier(num_barriers=count)]
 
-    def begin(self, refs: Any, _: Any, warpgroup: Any, passes: int) -> Begun:
-        """For one warpgroup."""
+    def begin(self, refs: Any, _: Any, warpgroup: Any, passes: int) -> Keep:
+        """What is done with a tile's sums when a part ends."""
         assert passes == 1  # else sums could be sent before those of the last pass are read
         plgpu, _ = pallas()
         body, warpgroups = self.body, self.body.rows // ROWS
@@ -152,7 +147,7 @@ class Gathered:
         def keep(sums: Any, passed: Any, tile: Any) -> None:
             return lax.cond(part == 0, functools.partial(write, passed, tile), send, sums)
 
-        return lambda: None, keep
+        return keep
 
 
 def added(planes: Any, parts: list[int], rows: int) -> Any:

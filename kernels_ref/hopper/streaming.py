@@ -307,7 +307,7 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
         block = block * parts + lax.axis_index("part") if parts > 1 else block
         half = lax.axis_index("half") if body.cluster > 1 else 0
         operands, rest = refs[: len(names)], refs[len(names) :]
-        claim, keep = join.begin(rest, block, half * warpgroups + warpgroup, passes)
+        keep = join.begin(rest, block, half * warpgroups + warpgroup, passes)
 
         def unit(indices: Any, *rest: Any) -> Any:
             passed, step = indices
@@ -321,7 +321,6 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
             return lax.cond(work.ends(block, step), end, _same, carry)
 
         def compute(pipeline: Any) -> None:
-            claim()
             pipeline(plgpu.layout_cast(jnp.zeros((ROWS, body.tokens), body.sums), plgpu.Layout.WGMMA))
 
         plgpu.emit_pipeline_warp_specialized(

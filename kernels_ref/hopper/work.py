@@ -73,10 +73,6 @@ class Work:
         last = jnp.logical_or(lax.rem(unit, self.steps) == self.steps - 1, step == self.run - 1)
         return jnp.logical_and(last, unit < self.units)
 
-    def begins_inside(self, block: Any) -> Any:
-        """Whether an earlier block began the first tile that a block works on."""
-        return lax.rem(block * self.run, self.steps) != 0
-
     def part(self, block: Any, tile: Any) -> Any:
         """Which part of the tile a block has."""
         return block - lax.div(tile * self.steps, self.run)
