@@ -24,10 +24,11 @@ WORDS = 2
 #: range, so that no flag of another call seems to be a later pass of this one
 _BELOW = 14
 PASSES = 1 << (_BELOW - 1)
-#: What the first thread of a warpgroup does, with all flags, a flag's number, the call's parts, and a pass. Its warp
-#: goes round together, and all is computed inside: ptxas spills around loops of one thread, and what LLVM keeps.
+#: What the first thread of a warpgroup does, with all flags, a flag's number, the call's parts, and a pass; ``key`` is
+#: what the flag is once the pass is signalled. Its warp goes round together, and all is computed inside: ptxas spills
+#: around loops of one thread, and what LLVM keeps.
 _ALONE = f"""{{
-    .reg .pred first, again, last;
+    .reg .pred first, initial, last, again;
     .reg .b32 thread;
     .reg .b64 flag, key, found, before;
     mov.u32 thread, %tid.x;
@@ -35,18 +36,15 @@ _ALONE = f"""{{
     setp.eq.u32 first, thread, 0;
     mad.wide.u32 flag, $1, {4 * WORDS}, $0;
     shl.b64 key, $2, {_BELOW - 7};
-"""
-#: ``key`` is then what the flag is once the pass is signalled
-_TOLD = """
     cvt.u64.u32 found, $3;
     add.u64 key, key, found;
     add.u64 key, key, 1;
 """
 #: in place of zero, or of the pass before
 _SIGNAL = """
-    setp.eq.u32 last, $3, 0;
+    setp.eq.u32 initial, $3, 0;
     sub.u64 before, key, 1;
-    selp.b64 before, 0, before, last;
+    selp.b64 before, 0, before, initial;
 round:
     mov.b64 found, before;
     @first atom.release.gpu.global.cas.b64 found, [flag], before, key;
@@ -92,12 +90,12 @@ class Flags:
 
 def _signal(_: Any, words: Any, parts: Any, flag: Any, passed: Any) -> None:
     _utils().warpgroup_barrier()
-    _emit(_TOLD + _SIGNAL, words, parts, flag, passed.registers.item())
+    _emit(_SIGNAL, words, parts, flag, passed.registers.item())
 
 
 def _wait(last: int, _: Any, words: Any, parts: Any, flag: Any, passed: Any) -> None:
     number = passed.registers.item()
-    _emit(_TOLD + _WAIT, words, parts, flag, number, _utils().c(last, number.type))
+    _emit(_WAIT, words, parts, flag, number, _utils().c(last, number.type))
     _utils().warpgroup_barrier()
 
 
