@@ -41,9 +41,8 @@ class Planes:
         body, (out,) = self.body, refs
 
         def keep(sums: Any, passed: Any, tile: Any) -> None:
-            row = tile * body.work.split.rows + warpgroup * ROWS
             part = body.work.part(block, tile)
-            out[part, pl.ds(row, ROWS), pl.ds(passed * body.tokens, body.tokens)] = sums
+            out[part, pl.ds(_row(body, tile, warpgroup), ROWS), pl.ds(passed * body.tokens, body.tokens)] = sums
 
         return keep
 
@@ -68,9 +67,7 @@ class Join:
         """What is done with a tile's sums when a part ends."""
         plgpu, pl = pallas()
         body = self.body
-        words, *refs = refs
-        factors = dict(zip(body.product.epilogue, refs, strict=False))
-        out, *room = refs[len(factors) :]
+        words, factors, out, *room = _operands(body, refs)
         flags: Any = Flags(words, room[0], passes) if room else None
 
         def place(passed: Any, other: Any) -> tuple[Any, Any]:
@@ -82,8 +79,7 @@ class Join:
             if room:
                 add = functools.partial(join, passed)
                 sums = lax.fori_loop(0, body.work.parts_after(block, tile), add, sums)
-            row = tile * body.work.split.rows + warpgroup * ROWS
-            self.finish(sums, factors, out, row, passed * body.tokens)
+            self.finish(sums, factors, out, _row(body, tile, warpgroup), passed * body.tokens)
 
         def join(passed: Any, i: Any, sums: Any) -> Any:
             part, flag = place(passed, block + 1 + i)
@@ -126,9 +122,7 @@ class Gathered:
         assert passes == 1  # else sums could be sent before those of the last pass are read
         plgpu, _ = pallas()
         body, warpgroups = self.body, self.body.rows // ROWS
-        _, *refs = refs
-        factors = dict(zip(body.product.epilogue, refs, strict=False))
-        out, room, sent = refs[len(factors) :]
+        _, factors, out, room, sent = _operands(body, refs)
         part = lax.axis_index("part")
 
         def write(passed: Any, tile: Any, sums: Any) -> None:
@@ -136,8 +130,7 @@ class Gathered:
                 at = other * warpgroups + warpgroup
                 plgpu.barrier_wait(sent.at[at])
                 sums = sums + plgpu.load(room.at[at], layout=plgpu.Layout.WGMMA, optimized=False)
-            row = tile * body.work.split.rows + warpgroup * ROWS
-            self.finish(sums, factors, out, row, passed * body.tokens)
+            self.finish(sums, factors, out, _row(body, tile, warpgroup), passed * body.tokens)
 
         def send(sums: Any) -> None:
             at = (part - 1) * warpgroups + warpgroup
@@ -148,6 +141,18 @@ class Gathered:
             return lax.cond(part == 0, functools.partial(write, passed, tile), send, sums)
 
         return keep
+
+
+def _operands(body: Any, refs: Any) -> tuple[Any, ...]:
+    """Words of the flags, the epilogue's factors by name, and one by one the results and what a kernel has beside."""
+    words, *rest = refs
+    factors = dict(zip(body.product.epilogue, rest, strict=False))
+    return words, factors, *rest[len(factors) :]
+
+
+def _row(body: Any, tile: Any, warpgroup: Any) -> Any:
+    """The first row of a warpgroup in the results."""
+    return tile * body.work.split.rows + warpgroup * ROWS
 
 
 def added(planes: Any, parts: list[int], rows: int) -> Any:
