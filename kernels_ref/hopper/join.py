@@ -68,12 +68,12 @@ class Join:
         plgpu, pl = pallas()
         body = self.body
         words, factors, out, *room = _operands(body, refs)
-        flags: Any = Flags(words, room[0], passes) if room else None
+        flags: Any = Flags(words, room[0]) if room else None
 
         def place(passed: Any, other: Any) -> tuple[Any, Any]:
             """Where a block's part is, and the number of its flag."""
-            part = room[0].at[passed * body.work.blocks + other, pl.ds(warpgroup * ROWS, ROWS)]
-            return part, other * (body.work.split.rows // ROWS) + warpgroup
+            at = passed * body.work.blocks + other
+            return room[0].at[at, pl.ds(warpgroup * ROWS, ROWS)], at * (body.work.split.rows // ROWS) + warpgroup
 
         def write(passed: Any, tile: Any, sums: Any) -> None:
             if room:
@@ -83,13 +83,13 @@ class Join:
 
         def join(passed: Any, i: Any, sums: Any) -> Any:
             part, flag = place(passed, block + 1 + i)
-            flags.wait(flag, passed)
+            flags.wait(flag)
             return sums + plgpu.load(part, layout=plgpu.Layout.WGMMA, optimized=False)
 
         def leave(passed: Any, sums: Any) -> None:
             part, flag = place(passed, block)
             part[...] = sums
-            flags.signal(flag, passed)
+            flags.signal(flag)
 
         def keep(sums: Any, passed: Any, tile: Any) -> None:
             if not room:

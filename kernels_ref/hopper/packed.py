@@ -15,8 +15,8 @@ from formats.products import Factor, ScaledProduct, StreamK, Weight, scaled_prod
 from formats.products.record import value_format
 from kernels_ref.hopper import rows
 from kernels_ref.hopper.decoder import Finish, decoder, left_over
-from kernels_ref.hopper.flags import WORDS
-from kernels_ref.hopper.fragments import CHUNK, ROWS
+from kernels_ref.hopper.flags import PASSES, cleared
+from kernels_ref.hopper.fragments import CHUNK
 from kernels_ref.hopper.planes import pack_planes
 from kernels_ref.hopper.rows import RowWords
 from kernels_ref.hopper.traced import jnp, lax
@@ -104,7 +104,7 @@ def pack_weights(
         zeros=None if zeros is None else layout.zeros(zeros, record),
         factors={factor: _float32(term).reshape(-1) for factor, term in factors.items()},
         dyadic=None if record.requantiser is None else (_word(terms["multiplier"]), _word(terms["shift"])),
-        flags=jnp.zeros(WORDS * work.blocks * (work.split.rows // ROWS), jnp.int32),
+        flags=cleared(work, PASSES),
         product=record,
         work=work,
     )

@@ -14,6 +14,7 @@ from formats.products import Factor, ScaledProduct, StreamK
 from formats.products.record import value_format
 from kernels_ref.codec import as_jax
 from kernels_ref.hopper.finish import epilogue
+from kernels_ref.hopper.flags import PASSES, cleared
 from kernels_ref.hopper.fragments import CHUNK
 from kernels_ref.hopper.join import added
 from kernels_ref.hopper.packed import PackedWeights, pack_weights
@@ -122,7 +123,7 @@ def streamed(
         chosen = replace(chosen, join="planes")
     tokens, passes = chosen.passes(record, m, work)
     body = Body(product=record, work=work, variant=chosen, tokens=tokens, interpret=interpret)
-    if chosen.join != "planes" and not interpret and body.parts(passes) == 1:
+    if chosen.join != "planes" and not interpret and body.gathered(passes) == 1:
         _check_blocks(work)
     return _call(body, passes, packed, x, columns, given)
 
@@ -181,7 +182,7 @@ def _call(
         found = epilogue(record, sums, given)
     else:
         factors = [_filled(body, factor, given[factor], passes) for factor in record.epilogue]
-        flags = packed.flags if passes == 1 else jnp.zeros_like(packed.flags)
+        flags = packed.flags if passes <= PASSES else cleared(work, passes)
         found = run(*there.values(), flags, *factors)[0][:m, : work.n]
     return _codes(found, packed)
 

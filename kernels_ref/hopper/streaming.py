@@ -81,7 +81,7 @@ class Body:
         """Chains under way while an older one is folded."""
         return self.variant.folded_late(self.tokens, self.rows)
 
-    def parts(self, passes: int) -> int:
+    def gathered(self, passes: int) -> int:
         """Thread blocks of a cluster that has a tile, each a part of K; 1 where parts go through memory, or are one.
 
         Only for sums that chains are folded into: where wgmma's own are sent, ptxas makes products wait for each other.
@@ -105,7 +105,7 @@ class Body:
         work = self.work
         unit = sum(math.prod(x.shape) * x.dtype.itemsize for x in operands) // (work.units * self.cluster)
         unit += self.tokens * work.split.depth * jnp.dtype(self.dtype).itemsize
-        return max(1, min(self.variant.stages, (SHARED - self._sent(self.parts(passes))) // unit))
+        return max(1, min(self.variant.stages, (SHARED - self._sent(self.gathered(passes))) // unit))
 
     def unit(self, refs: dict[str, Any], warpgroup: Any, carry: Any) -> Any:
         """The carry after a unit."""
@@ -294,7 +294,7 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
     work, variant = body.work, body.variant
     warpgroups = body.rows // ROWS
     m, n = (passes * body.tokens, work.tiles * work.split.rows) if body.interpret else size
-    parts = body.parts(passes)
+    parts = body.gathered(passes)
     join: Any = Planes(body) if variant.join == "planes" else Gathered(body, parts) if parts > 1 else Join(body)
     clusters: dict[str, Any] = {}
     if body.cluster > 1:
