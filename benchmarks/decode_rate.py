@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import record
 from clock import say
 
+from analysis.bench.matrix_rate import BLOCKS, activations, everywhere, sums_of
 from analysis.bench.timing import timed
 from analysis.bench.xla_calls import drawn
 from formats.products import ScaledProduct, scaled_product
@@ -29,14 +30,14 @@ from kernels_ref.hopper.decoder import decoder
 from kernels_ref.hopper.fold import fused
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.planes import LINE, lines
-from kernels_ref.hopper.streaming import DTYPES, swizzled
+from kernels_ref.hopper.streaming import DTYPES
 from kernels_ref.pallas import pallas
 
 #: products with chains of 128 elements of K or one chain, whose weights are decoded without terms of their rows
 PRODUCTS = ("w4a16_g128", "w4a16_channel", "fp6_e3m2_bf16", "ternary_bf16", "w4a8_qqq_channel", "ternary_int8")
 TOKENS = (8, 16, 64)
-#: thread blocks, one for each multiprocessor; warpgroups of each; rounds; blocks of weights in shared memory
-BLOCKS, WARPGROUPS, ROUNDS, STORED = 132, 3, 1600, 4
+#: warpgroups of each thread block; rounds; blocks of weights in shared memory
+WARPGROUPS, ROUNDS, STORED = 3, 1600, 4
 
 
 def main() -> int:
@@ -76,8 +77,7 @@ def measured(product: ScaledProduct, tokens: int) -> dict[str, Any]:
 def kernel(product: ScaledProduct, tokens: int) -> Callable[..., Any]:
     """Maps words of `STORED` blocks and activations (tokens, 128) to the totals of every warpgroup."""
     plgpu, pl = pallas()
-    dtype, code = DTYPES[product.a], decoder(product)
-    sums = jnp.int32 if product.a == "int8" else jnp.float32
+    code, sums = decoder(product), sums_of(product.a)
 
     def body(words: Any, a: Any, out: Any, stored: Any, shared: Any, ready: Any) -> None:
         warpgroup, block = jax.lax.axis_index("warpgroup"), jax.lax.axis_index("block")
@@ -96,7 +96,7 @@ def kernel(product: ScaledProduct, tokens: int) -> Callable[..., Any]:
             first = jax.lax.rem(warpgroup + turn, jnp.int32(STORED)) * lines(code)
             layout = plgpu.Layout.WG_STRIDED((lines(code), LINE), vec_size=4)
             own = plgpu.load(stored.at[pl.ds(first, lines(code)), :], layout=layout, optimized=False)
-            (operand,) = pieces(code, dtype, CHUNK, CHUNK)(own)
+            (operand,) = pieces(code, DTYPES[product.a], CHUNK, CHUNK)(own)
             return operand
 
         def continued(turn: Any, total: Any) -> Any:
@@ -118,19 +118,9 @@ def kernel(product: ScaledProduct, tokens: int) -> Callable[..., Any]:
         each = folded if product.scales_sums else continued
         out[block, warpgroup] = jax.lax.fori_loop(0, ROUNDS, each, zero)
 
-    return plgpu.kernel(
-        body,
-        out_type=jax.ShapeDtypeStruct((BLOCKS, WARPGROUPS, ROWS, tokens), sums),
-        grid=(BLOCKS,),
-        grid_names=("block",),
-        num_threads=WARPGROUPS,
-        thread_name="warpgroup",
-        scratch_types=[
-            plgpu.SMEM((STORED * lines(code), LINE), jnp.uint32),
-            plgpu.SMEM((tokens, CHUNK), dtype, transforms=swizzled(CHUNK, dtype)),
-            plgpu.Barrier(num_arrivals=2),
-        ],
-    )
+    result = jax.ShapeDtypeStruct((WARPGROUPS, ROWS, tokens), sums)
+    stored = plgpu.SMEM((STORED * lines(code), LINE), jnp.uint32)
+    return everywhere(body, result, stored, activations(tokens, product.a), plgpu.Barrier(num_arrivals=2))
 
 
 if __name__ == "__main__":

@@ -44,8 +44,7 @@ def rate_call(dtype: str, tokens: int) -> Callable[[], Any]:
 def kernel(dtype: str, tokens: int) -> Callable[..., Any]:
     """Maps weights (128, 128) and activations (tokens, 128) to the last sums of every warpgroup."""
     plgpu, pl = pallas()
-    operand = DTYPES[dtype]
-    sums = jnp.int32 if dtype == "int8" else jnp.float32
+    operand, sums = DTYPES[dtype], sums_of(dtype)
     layout = plgpu.Layout.WGMMA if operand == jnp.bfloat16 else plgpu.Layout.WGMMA_8BIT
 
     def body(w: Any, a: Any, out: Any, shared: Any, ready: Any) -> None:
@@ -66,15 +65,29 @@ def kernel(dtype: str, tokens: int) -> Callable[..., Any]:
         found = pl.run_scoped(multiply, *[plgpu.ACC((ROWS, tokens), sums)] * CHAINS)
         out[block, warpgroup] = sum(found[1:], found[0])
 
-    return plgpu.kernel(
+    return everywhere(
+        body, jax.ShapeDtypeStruct((WARPGROUPS, ROWS, tokens), sums), activations(tokens, dtype), plgpu.Barrier()
+    )
+
+
+def sums_of(dtype: str) -> Any:
+    """The dtype of wgmma's sums."""
+    return jnp.int32 if dtype == "int8" else jnp.float32
+
+
+def activations(tokens: int, dtype: str) -> Any:
+    """Shared memory for operand B."""
+    return pallas()[0].SMEM((tokens, DEPTH), DTYPES[dtype], transforms=swizzled(DEPTH, DTYPES[dtype]))
+
+
+def everywhere(body: Callable[..., None], result: Any, *scratch: Any) -> Callable[..., Any]:
+    """A kernel with a thread block on each multiprocessor, and a ``result`` (warpgroups, ...) of each of them."""
+    return pallas()[0].kernel(
         body,
-        out_type=jax.ShapeDtypeStruct((BLOCKS, WARPGROUPS, ROWS, tokens), sums),
+        out_type=jax.ShapeDtypeStruct((BLOCKS, *result.shape), result.dtype),
         grid=(BLOCKS,),
         grid_names=("block",),
-        num_threads=WARPGROUPS,
+        num_threads=len(result),
         thread_name="warpgroup",
-        scratch_types=[
-            plgpu.SMEM((tokens, DEPTH), operand, transforms=swizzled(DEPTH, operand)),
-            plgpu.Barrier(),
-        ],
+        scratch_types=list(scratch),
     )
