@@ -1,8 +1,8 @@
 """Kernels for Hopper GPUs: products that stream quantised weights, dense products, elements and blocks.
 
 >>> from kernels_ref.hopper import Variant
->>> Variant().stages
-4
+>>> Variant().join
+'kernel'
 """
 
 from kernels_ref.hopper.block import quantize_blocks, quantize_packed

@@ -1,4 +1,4 @@
-"""From finished sums to the result: the factors of the record in float32, the one rounding, the transposed store."""
+"""From finished sums to the result: the factors of the record in float32, the one rounding, the store."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import jax
 import numpy as np
 
 from formats.products import Factor, ScaledProduct
+from kernels_ref.hopper import transposed
 from kernels_ref.hopper.decoder import left_over
 from kernels_ref.hopper.fragments import ROWS
+from kernels_ref.hopper.mlir_thread import MlirThread
 from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.pallas import pallas
 
@@ -30,36 +32,85 @@ class Finish:
 
     product: ScaledProduct
     tokens: int
+    n: int
+    turned: int  #: tokens whose results go through shared memory at once
     interpret: bool
 
-    def __call__(self, sums: Any, factors: dict[Factor, Any], out: Any, row: Any, token: Any) -> None:
+    def shared(self, warpgroups: int) -> list[Any]:
+        """What `__call__` wants of shared memory: a buffer for each warpgroup, or nothing."""
+        result = result_dtype(self.product)
+        if self.interpret or not transposed.fits(8 * jnp.dtype(result).itemsize, self.n):
+            return []
+        return [pallas()[0].SMEM((warpgroups, self.turned, ROWS), result)]
+
+    def load(self, factors: dict[Factor, Any], row: Any, token: Any) -> dict[Factor, Any]:
+        """The factors of a warpgroup's sums, which begin at ``row`` and ``token``, as `__call__` takes them."""
+        _, pl = pallas()
+        if self.interpret:
+            own = {Factor.WEIGHT_SCALE: pl.ds(row, ROWS), Factor.TOKEN_SCALE: pl.ds(token, self.tokens)}
+            return {factor: ref[own.get(factor, ...)] for factor, ref in factors.items()}
+        return {factor: self._loaded(factor, ref, row, token) for factor, ref in factors.items()}
+
+    def _loaded(self, factor: Factor, ref: Any, row: Any, token: Any) -> Any:
+        plgpu, _ = pallas()
+        if factor is Factor.TENSOR_SCALE:
+            return ref[0]
+        of_rows, layout = factor is Factor.WEIGHT_SCALE, self._layout(factor)
+        shape = (ROWS,) if of_rows else (self.tokens,)
+        like = plgpu.ShapeDtypeStruct(shape, jnp.float32, layout=layout)
+        inline = plgpu.inline_mgpu(arg_types=(plgpu.Layout.WG_SPLAT, plgpu.RefType()), return_type=like)
+        return inline(functools.partial(_load, of_rows, shape, layout))(row if of_rows else token, ref)
+
+    def _layout(self, factor: Factor) -> Any:
+        """Of a factor in registers."""
+        layouts, _ = pallas()
+        axis = {Factor.WEIGHT_SCALE: 1, Factor.TOKEN_SCALE: 0}.get(factor)
+        return layouts.Layout.WG_SPLAT if axis is None else layouts.Layout.WGMMA.reduce(axis)
+
+    def __call__(
+        self, sums: Any, factors: dict[Factor, Any], out: Any, shared: list[Any], row: Any, token: Any
+    ) -> None:
         """``row`` and ``token`` are where the sums begin; what is beyond ``out`` is not written."""
         plgpu, pl = pallas()
         if self.interpret:
-            numbers = epilogue(self.product, sums.T, {f: _read(f, ref, row, token, self) for f, ref in factors.items()})
-            out[pl.ds(token, self.tokens), pl.ds(row, ROWS)] = numbers
+            out[pl.ds(token, self.tokens), pl.ds(row, ROWS)] = epilogue(self.product, sums.T, factors)
             return
+        buffers = [buffer.at[lax.axis_index("warpgroup")] for buffer in shared]
+        references = [plgpu.RefType() for _ in (out, *buffers)]
         splat = plgpu.Layout.WG_SPLAT
-        references = [plgpu.RefType() for _ in range(len(factors) + 1)]
-        inline = plgpu.inline_mgpu(arg_types=(plgpu.Layout.WGMMA, splat, splat, *references))
-        inline(functools.partial(self._emit, list(factors)))(sums, row, token, out, *factors.values())
+        types = (plgpu.Layout.WGMMA, splat, splat, *map(self._layout, factors), *references)
+        inline = plgpu.inline_mgpu(arg_types=types)
+        inline(functools.partial(self._emit, list(factors)))(sums, row, token, *factors.values(), out, *buffers)
 
-    def _emit(self, names: list[Factor], _: Any, sums: Any, row: Any, token: Any, out: Any, *factors: Any) -> None:
-        emitter = _Emitter(self.product, sums, row, token, out, dict(zip(names, factors, strict=True)))
-        for index in np.ndindex(*sums.registers.shape):
-            emitter.register(index)
+    def _emit(self, names: list[Factor], _: Any, sums: Any, row: Any, token: Any, *rest: Any) -> None:
+        factors, (out, *buffers) = dict(zip(names, rest, strict=False)), rest[len(names) :]
+        emitter = _Emitter(self.product, sums, row, token, out, factors)
+        if not buffers:
+            emitter.store_each()
+            return
+        blocks = [[emitter.pair(8 * i, 8 * j) for i in range(2)] for j in range(self.tokens // 8)]
+        words = [[emitter.packed(pair) for pair in pairs] for pairs in blocks]
+        transposed.write(emitter, words, buffers[0], out, row.registers.item(), token.registers.item())
 
 
-def _read(factor: Factor, ref: Any, row: Any, token: Any, finish: Finish) -> Any:
-    """The interpreter's factors, as `epilogue` takes them."""
-    _, pl = pallas()
-    match factor:
-        case Factor.WEIGHT_SCALE:
-            return ref[pl.ds(row, ROWS)]
-        case Factor.TOKEN_SCALE:
-            return ref[pl.ds(token, finish.tokens)]
-        case _:
-            return ref[...]
+def _load(of_rows: bool, shape: tuple[int], layout: Any, _: Any, start: Any, ref: Any) -> Any:
+    """The numbers of a thread's two rows, or of its tokens; past the end of the array its last one."""
+    mlir = MlirThread()
+    mgpu: Any = importlib.import_module("jax.experimental.mosaic.gpu")
+    first = mlir.arith.addi(start.registers.item(), mlir.row if of_rows else mlir.token)
+    last = mlir.word(mlir.ir.MemRefType(ref.type).shape[0] - 1)
+    base, width = mlir.utils.memref_ptr(ref), 1 if of_rows else 2
+    kind = mlir.ir.VectorType.get((width,), mlir.f32)
+
+    def number(at: int) -> Any:
+        place = mlir.arith.minui(mlir.arith.addi(first, mlir.word(at)), last)
+        return mlir.llvm.load(mlir.f32, mlir.utils.getelementptr(base, [place], mlir.f32))
+
+    fragmented = layout.to_mgpu()
+    registers = np.empty(fragmented.registers_shape(shape), object)
+    for i in range(registers.size):
+        registers.flat[i] = mlir.vector.from_elements(kind, [number(8 * i + j) for j in range(width)])
+    return mgpu.FragmentedArray(_registers=registers, _layout=fragmented, _is_signed=None)
 
 
 def epilogue(product: ScaledProduct, sums: Any, factors: dict[Factor, Any]) -> Any:
@@ -79,40 +130,34 @@ def epilogue(product: ScaledProduct, sums: Any, factors: dict[Factor, Any]) -> A
     return sums.astype(result_dtype(product))
 
 
-class _Emitter:
+class _Emitter(MlirThread):
     """Emits the same for a thread's registers."""
 
     def __init__(
         self, product: ScaledProduct, sums: Any, row: Any, token: Any, out: Any, factors: dict[Factor, Any]
     ) -> None:
-        names = ("arith", "gpu", "llvm", "memref", "scf", "vector")
-        dialects = (importlib.import_module(f"jaxlib.mlir.dialects.{name}") for name in names)
-        self.arith, self.gpu, self.llvm, self.memref, self.scf, self.vector = dialects
-        self.ir: Any = importlib.import_module("jaxlib.mlir.ir")
-        self.utils: Any = importlib.import_module("jax.experimental.mosaic.gpu.utils")
-        self.i32, self.f32 = self.ir.IntegerType.get_signless(32), self.ir.F32Type.get()
-        self.product, self.sums, self.out = product, sums, out
-        thread = self.arith.remui(
-            self.arith.index_cast(self.i32, self.gpu.thread_id(self.gpu.Dimension.x)), self.word(128)
-        )
-        warp, lane = self.arith.divui(thread, self.word(32)), self.arith.remui(thread, self.word(32))
-        first = self.arith.addi(self.arith.muli(warp, self.word(16)), self.arith.divui(lane, self.word(4)))
-        second = self.arith.muli(self.arith.remui(lane, self.word(4)), self.word(2))
-        self.row = self.arith.addi(row.registers.item(), first)
-        self.token = self.arith.addi(token.registers.item(), second)
+        super().__init__()
+        self.product, self.sums, self.out, self.factors = product, sums, out, factors
+        self.row = self.arith.addi(row.registers.item(), self.row)
+        self.token = self.arith.addi(token.registers.item(), self.token)
         self.shape = self.ir.MemRefType(out.type).shape
-        self.factors = factors
-        self.cache: dict[Any, Any] = {}
 
-    def word(self, value: int) -> Any:
-        return self.arith.constant(self.i32, self.ir.IntegerAttr.get(self.i32, value))
+    def pair(self, row: int, token: int) -> list[Any]:
+        """The results of two neighbouring tokens."""
+        register = self.sums.registers[0, token // 8, 0, 0, row // 8].item()
+        return [self.finished(self.vector.extract(register, [], [i]), row, token + i) for i in range(2)]
 
-    def register(self, index: tuple[int, ...]) -> None:
-        """Two sums, of neighbouring tokens."""
-        for i in range(2):
-            row, token = 8 * index[4], 8 * index[1] + i
-            number = self.vector.extract(self.sums.registers[index], [], [i])
-            self.store(self.finished(number, row, token), row, token)
+    def packed(self, pair: list[Any]) -> Any:
+        """Two 16-bit results in a word."""
+        kind = self.ir.VectorType.get((2,), pair[0].type)
+        return self.utils.bitcast(self.vector.from_elements(kind, pair), self.i32)
+
+    def store_each(self) -> None:
+        """Every result by itself."""
+        for token in range(0, self.sums.shape[1], 8):
+            for row in (0, 8):
+                for i, number in enumerate(self.pair(row, token)):
+                    self.store(number, row, token + i)
 
     def finished(self, number: Any, row: int, token: int) -> Any:
         power = left_over(self.product)
@@ -132,18 +177,12 @@ class _Emitter:
         return self.arith.constant(self.f32, self.ir.FloatAttr.get(self.f32, value))
 
     def factor(self, factor: Factor, row: int, token: int) -> Any:
-        """Loaded once for each row or token of the thread."""
-        at = {Factor.WEIGHT_SCALE: row, Factor.TOKEN_SCALE: token}.get(factor, 0)
-        if (factor, at) not in self.cache:
-            axis = {Factor.WEIGHT_SCALE: self.row, Factor.TOKEN_SCALE: self.token}.get(factor)
-            place = self.word(0) if axis is None else self.arith.addi(axis, self.word(at))
-            reference = self.factors[factor]
-            last = self.word(self.ir.MemRefType(reference.type).shape[0] - 1)
-            address = self.utils.getelementptr(
-                self.utils.memref_ptr(reference), [self.arith.minui(place, last)], self.f32
-            )
-            self.cache[factor, at] = self.llvm.load(self.f32, address)
-        return self.cache[factor, at]
+        """The number of a row or token of the thread."""
+        registers = self.factors[factor].registers
+        if factor is Factor.TENSOR_SCALE:
+            return registers.item()
+        at, place = (row // 8, 0) if factor is Factor.WEIGHT_SCALE else (token // 8, token % 8)
+        return self.vector.extract(registers.flat[at], [], [place])
 
     def store(self, number: Any, row: int, token: int) -> None:
         """At ``out[token, row]``, if that is there."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 
+from kernels_ref.hopper import parts
 from kernels_ref.hopper.finish import Finish, result_dtype
 from kernels_ref.hopper.flags import Flags
 from kernels_ref.hopper.fragments import ROWS
@@ -28,6 +29,10 @@ class Planes:
 
     def __init__(self, body: Any) -> None:
         self.body = body
+
+    def shared(self) -> list[Any]:
+        """None."""
+        return []
 
     def results(self, m: int, n: int, passes: int) -> Any:
         """The planes (parts, N, M)."""
@@ -50,9 +55,13 @@ class Planes:
 class Join:
     """Parts but the first go to memory, with a signal; the block with the first adds them and writes the result."""
 
-    def __init__(self, body: Any) -> None:
+    def __init__(self, body: Any, turned: int) -> None:
         self.body = body
-        self.finish = Finish(body.product, body.tokens, body.interpret)
+        self.finish = finish(body, turned)
+
+    def shared(self) -> list[Any]:
+        """Memory of a thread block."""
+        return self.finish.shared(self.body.rows // ROWS)
 
     def results(self, m: int, n: int, passes: int) -> Any:
         """The results (M, N), and room for a part of each block."""
@@ -60,36 +69,37 @@ class Join:
         results = jax.ShapeDtypeStruct((m, n), result_dtype(body.product))
         if body.work.planes == 1:
             return (results,)
-        room = (passes * body.work.blocks, body.work.split.rows, body.tokens)
+        room = (passes * body.work.blocks * (body.work.split.rows // ROWS), ROWS * body.tokens)
         return results, jax.ShapeDtypeStruct(room, body.sums)
 
     def begin(self, refs: Any, block: Any, warpgroup: Any, passes: int) -> Keep:
         """What is done with a tile's sums when a part ends."""
-        plgpu, pl = pallas()
         body = self.body
-        words, factors, out, *room = _operands(body, refs)
+        words, factors, out, *rest = _operands(body, refs)
+        room, shared = (rest[:1], rest[1:]) if body.work.planes > 1 else ([], rest)
         flags: Any = Flags(words, room[0]) if room else None
 
-        def place(passed: Any, other: Any) -> tuple[Any, Any]:
-            """Where a block's part is, and the number of its flag."""
-            at = passed * body.work.blocks + other
-            return room[0].at[at, pl.ds(warpgroup * ROWS, ROWS)], at * (body.work.split.rows // ROWS) + warpgroup
+        def place(passed: Any, other: Any) -> Any:
+            """The number of a block's part, and of its flag."""
+            return (passed * body.work.blocks + other) * (body.work.split.rows // ROWS) + warpgroup
 
         def write(passed: Any, tile: Any, sums: Any) -> None:
+            row, token = _row(body, tile, warpgroup), passed * body.tokens
+            loaded = self.finish.load(factors, row, token)
             if room:
                 add = functools.partial(join, passed)
                 sums = lax.fori_loop(0, body.work.parts_after(block, tile), add, sums)
-            self.finish(sums, factors, out, _row(body, tile, warpgroup), passed * body.tokens)
+            self.finish(sums, loaded, out, shared, row, token)
 
         def join(passed: Any, i: Any, sums: Any) -> Any:
-            part, flag = place(passed, block + 1 + i)
-            flags.wait(flag)
-            return sums + plgpu.load(part, layout=plgpu.Layout.WGMMA, optimized=False)
+            at = place(passed, block + 1 + i)
+            flags.wait(at)
+            return sums + parts.load(room[0].at[at], body.tokens, body.sums)
 
         def leave(passed: Any, sums: Any) -> None:
-            part, flag = place(passed, block)
-            part[...] = sums
-            flags.signal(flag)
+            at = place(passed, block)
+            parts.store(room[0].at[at], sums)
+            flags.signal(at)
 
         def keep(sums: Any, passed: Any, tile: Any) -> None:
             if not room:
@@ -103,34 +113,37 @@ class Join:
 class Gathered:
     """A cluster of thread blocks has a tile, each a part of K; the first is sent the sums of the others."""
 
-    def __init__(self, body: Any, parts: int) -> None:
+    def __init__(self, body: Any, turned: int, parts: int) -> None:
         self.body, self.parts = body, parts
-        self.finish = Finish(body.product, body.tokens, body.interpret)
+        self.finish = finish(body, turned)
 
     def results(self, m: int, n: int, _: int) -> Any:
         """The results (M, N)."""
         return (jax.ShapeDtypeStruct((m, n), result_dtype(self.body.product)),)
 
     def shared(self) -> list[Any]:
-        """Memory of a thread block: the sums of 64 rows that others send, and a barrier for each."""
+        """Memory of a thread block: the sums of 64 rows that others send, a barrier for each, and the finish's."""
         plgpu, _ = pallas()
-        count = (self.parts - 1) * (self.body.rows // ROWS)
-        return [self.body.sums_of_others(count), plgpu.Barrier(num_barriers=count)]
+        warpgroups = self.body.rows // ROWS
+        count = (self.parts - 1) * warpgroups
+        return [self.body.sums_of_others(count), plgpu.Barrier(num_barriers=count), *self.finish.shared(warpgroups)]
 
     def begin(self, refs: Any, _: Any, warpgroup: Any, passes: int) -> Keep:
         """What is done with a tile's sums when a part ends."""
         assert passes == 1  # else sums could be sent before those of the last pass are read
         plgpu, _ = pallas()
         body, warpgroups = self.body, self.body.rows // ROWS
-        _, factors, out, room, sent = _operands(body, refs)
+        _, factors, out, room, sent, *shared = _operands(body, refs)
         part = lax.axis_index("part")
 
         def write(passed: Any, tile: Any, sums: Any) -> None:
+            row, token = _row(body, tile, warpgroup), passed * body.tokens
+            loaded = self.finish.load(factors, row, token)
             for other in range(self.parts - 1):
                 at = other * warpgroups + warpgroup
                 plgpu.barrier_wait(sent.at[at])
                 sums = sums + plgpu.load(room.at[at], layout=plgpu.Layout.WGMMA, optimized=False)
-            self.finish(sums, factors, out, _row(body, tile, warpgroup), passed * body.tokens)
+            self.finish(sums, loaded, out, shared, row, token)
 
         def send(sums: Any) -> None:
             at = (part - 1) * warpgroups + warpgroup
@@ -141,6 +154,11 @@ class Gathered:
             return lax.cond(part == 0, functools.partial(write, passed, tile), send, sums)
 
         return keep
+
+
+def finish(body: Any, turned: int) -> Finish:
+    """Of a kernel's results."""
+    return Finish(body.product, body.tokens, body.work.n, turned, body.interpret)
 
 
 def _operands(body: Any, refs: Any) -> tuple[Any, ...]:

@@ -117,8 +117,8 @@ def default_split(product: str | ScaledProduct, *, weights: int | None = None) -
     faster. `pack_weights` does not ask for it, so that one cut holds for all matrices of a product.
 
     Three warpgroups of a thread block take turns where few bits make many instructions: where weights are made two at a
-    time, or sums are scaled; two do elsewhere. With activations of 8 bits, two thread blocks share their loads. Two
-    units and more must fit in shared memory, and operands of 16 bits take more of it, and of registers.
+    time, or sums are scaled; two do elsewhere. With activations of 8 bits, two thread blocks share their loads; those
+    of 16 bits take more of shared memory, where two units and more must fit.
 
     >>> default_split("w4a16_g128"), default_split("w8a8_int8")
     (StreamK(rows=192, depth=256, blocks=132), StreamK(rows=256, depth=512, blocks=66))
@@ -127,10 +127,9 @@ def default_split(product: str | ScaledProduct, *, weights: int | None = None) -
     """
     record = scaled_product(product)
     code, wide = decoder(record), record.a == "bfloat16"
-    many = code.bits <= 2 or (code.bits <= 4 and (code.lane == 16 or record.scales_sums))
-    shallow = wide and (many or code.bits == 8)
+    many = code.bits <= 2 or (code.bits < 8 and wide) or (code.bits <= 4 and (code.lane == 16 or record.scales_sums))
     together = 1 if wide or record.weight_rows > 1 else 2
-    rows, depth = 192 if many else 128, 256 if shallow else 512
+    rows, depth = 192 if many else 128, 256 if wide else 512
     if weights is not None and weights < 4 * 132 * rows * depth:
         return StreamK(rows=64, depth=512, blocks=132)
     return StreamK(rows=rows * together, depth=depth, blocks=132 // together)

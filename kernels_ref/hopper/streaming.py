@@ -7,19 +7,19 @@ The scales of groups multiply the sums, so products of small integers stay exact
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from formats.products import ScaledProduct
-from kernels_ref.hopper import rows
+from kernels_ref.hopper import rows, transposed
 from kernels_ref.hopper.block_of_weights import interpreted, pieces
 from kernels_ref.hopper.decoder import decoder
 from kernels_ref.hopper.fold import fused
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.join import Gathered, Join, Planes
+from kernels_ref.hopper.pipeline import Operand, Pipeline
 from kernels_ref.hopper.planes import LINE, lines
 from kernels_ref.hopper.rows import RowTerms
 from kernels_ref.hopper.traced import jnp, lax
@@ -82,13 +82,10 @@ class Body:
         return self.variant.folded_late(self.tokens, self.rows)
 
     def gathered(self, passes: int) -> int:
-        """Thread blocks of a cluster that has a tile, each a part of K; 1 where parts go through memory, or are one.
-
-        Only for sums that chains are folded into: where wgmma's own are sent, ptxas makes products wait for each other.
-        """
+        """Thread blocks of a cluster that has a tile, each a part of K; 1 where parts go through memory, or are one."""
         parts = self.work.even_parts
         possible = parts <= _PARTS and self.cluster == passes == 1 and self._sent(parts) <= SHARED // 4
-        chosen = self.variant.join == "kernel" and not self.interpret and self.product.scales_sums
+        chosen = self.variant.join == "kernel" and not self.interpret
         return parts if possible and chosen else 1
 
     def _sent(self, parts: int) -> int:
@@ -100,12 +97,14 @@ class Body:
         tiles = swizzled(self.tokens, self.sums)
         return pallas()[0].SMEM((count, ROWS, self.tokens), self.sums, transforms=tiles)
 
-    def stages(self, operands: Iterable[Any], passes: int) -> int:
-        """Units in shared memory at once: those of the variant, or as many as there is room for."""
-        work = self.work
-        unit = sum(math.prod(x.shape) * x.dtype.itemsize for x in operands) // (work.units * self.cluster)
-        unit += self.tokens * work.split.depth * jnp.dtype(self.dtype).itemsize
-        return max(1, min(self.variant.stages, (SHARED - self._sent(self.gathered(passes))) // unit))
+    def room(self, operands: dict[str, Operand], passes: int) -> tuple[int, int]:
+        """Units in shared memory at once, as the variant says or as fit, and tokens whose results are turned there."""
+        unit, line = sum(x.bytes for x in operands.values()), self.rows // ROWS * transposed.LINE_BYTES
+        room = SHARED - self._sent(self.gathered(passes))
+        most = min(self.variant.at_once(unit), passes * self.work.run)
+        stages = max(1, min(most, (room - transposed.FEWEST * line) // unit))
+        fitting = (room - stages * unit) // line
+        return stages, min(transposed.MOST, self.tokens, max(transposed.FEWEST, fitting // 8 * 8))
 
     def unit(self, refs: dict[str, Any], warpgroup: Any, carry: Any) -> Any:
         """The carry after a unit."""
@@ -248,40 +247,41 @@ def swizzled(columns: int, dtype: Any) -> tuple[Any, ...]:
     return (plgpu.TilingTransform((8, swizzle * 8 // bits)), plgpu.SwizzleTransform(swizzle))
 
 
-def specs(body: Body, block: Any, names: list[str]) -> list[Any]:
-    """What TMA brings for a unit, by the names of `kernel`'s operands."""
-    plgpu, _ = pallas()
-    work, depth = body.work, body.work.split.depth
-    together: dict[str, Any] = {"collective_axes": ("half",)} if body.cluster > 1 else {}
+def brought(body: Body, names: list[str]) -> dict[str, Operand]:
+    """What TMA brings for a unit of a thread block's run, by the names of `kernel`'s operands."""
+    _, pl = pallas()
+    work, product, depth = body.work, body.product, body.work.split.depth
+    axis = "half" if body.cluster > 1 else None
 
-    def of_unit(*shape: int) -> Any:
-        def index(_: Any, step: Any) -> tuple[Any, ...]:
+    def of_unit(shape: tuple[int, int]) -> Operand:
+        def place(block: Any, _: Any, step: Any) -> tuple[Any, ...]:
             tile, k = work.place(block, step)
-            return tile * work.steps + k, lax.axis_index("half") if together else 0, 0
+            half = lax.axis_index("half") if axis else 0
+            return tile * work.steps + k, pl.ds(half * shape[0], shape[0]), slice(None)
 
-        return plgpu.BlockSpec((None, *shape), index)
+        return Operand(shape=shape, dtype=jnp.uint32, place=place)
 
-    def of_tokens(passed: Any, step: Any) -> tuple[Any, ...]:
-        return passed, work.place(block, step)[1]
+    def of_tokens(block: Any, passed: Any, step: Any) -> tuple[Any, ...]:
+        return pl.ds(passed * body.tokens, body.tokens), pl.ds(work.place(block, step)[1] * depth, depth)
 
-    def of_groups(passed: Any, step: Any) -> tuple[Any, ...]:
-        return of_tokens(passed, step)[::-1]
+    def of_groups(block: Any, passed: Any, step: Any) -> tuple[Any, ...]:
+        return pl.ds(work.place(block, step)[1] * groups, groups), pl.ds(passed * body.tokens, body.tokens)
 
-    count = body.rows // ROWS * (depth // CHUNK) * lines(decoder(body.product))
-    groups = depth // (body.product.group or CHUNK)
-    found: dict[str, Callable[[], Any]] = {
-        "words": lambda: of_unit(count, LINE),
-        "scales": lambda: of_unit(*rows.scales(body.product, depth).shape(body.rows)),
-        "zeros": lambda: of_unit(*rows.zeros(depth).shape(body.rows)),
-        "columns": lambda: plgpu.BlockSpec((groups, body.tokens), of_groups),
-        "a": lambda: plgpu.BlockSpec(
-            (body.tokens, depth), of_tokens, transforms=swizzled(body.width, body.dtype), **together
+    count = body.rows // ROWS * (depth // CHUNK) * lines(decoder(product))
+    groups, tiles = depth // (product.group or CHUNK), swizzled(body.width, body.dtype)
+    found: dict[str, Callable[[], Operand]] = {
+        "words": lambda: of_unit((count, LINE)),
+        "scales": lambda: of_unit(rows.scales(product, depth).shape(body.rows)),
+        "zeros": lambda: of_unit(rows.zeros(depth).shape(body.rows)),
+        "columns": lambda: Operand(shape=(groups, body.tokens), dtype=jnp.float32, place=of_groups),
+        "a": lambda: Operand(
+            shape=(body.tokens, depth), dtype=body.dtype, place=of_tokens, transforms=tiles, axis=axis
         ),
     }
-    return [found[name]() for name in names]
+    return {name: found[name]() for name in names}
 
 
-def _same(sums: Any) -> Any:
+def _same(sums: Any, *_: Any) -> Any:
     return sums
 
 
@@ -291,48 +291,56 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
     Operands are those called ``names``, which TMA brings, then but for planes the flags and the epilogue's factors.
     """
     plgpu, _ = pallas()
-    work, variant = body.work, body.variant
-    warpgroups = body.rows // ROWS
+    work, variant, warpgroups = body.work, body.variant, body.rows // ROWS
     m, n = (passes * body.tokens, work.tiles * work.split.rows) if body.interpret else size
-    parts = body.gathered(passes)
-    join: Any = Planes(body) if variant.join == "planes" else Gathered(body, parts) if parts > 1 else Join(body)
+    operands, parts = brought(body, names), body.gathered(passes)
+    stages, turned = body.room(operands, passes)
+    if variant.join == "planes":
+        join: Any = Planes(body)
+    else:
+        join = Gathered(body, turned, parts) if parts > 1 else Join(body, turned)
+    pipeline = Pipeline(
+        operands=operands,
+        warpgroups=warpgroups,
+        stages=stages,
+        passes=passes,
+        steps=work.run,
+        memory_registers=variant.memory_registers,
+    )
     clusters: dict[str, Any] = {}
     if body.cluster > 1:
         clusters = {"cluster": (body.cluster,), "cluster_names": ("half",)}
     elif parts > 1:
-        clusters = {"cluster": (parts,), "cluster_names": ("part",), "scratch_types": join.shared()}
+        clusters = {"cluster": (parts,), "cluster_names": ("part",)}
 
     def run(*refs: Any) -> None:
         block, warpgroup = lax.axis_index("block"), lax.axis_index("warpgroup")
         block = block * parts + lax.axis_index("part") if parts > 1 else block
         half = lax.axis_index("half") if body.cluster > 1 else 0
-        operands, rest = refs[: len(names)], refs[len(names) :]
+        arrays, rest = refs[: len(names)], refs[len(names) :]
         keep = join.begin(rest, block, half * warpgroups + warpgroup, passes)
 
-        def unit(indices: Any, *rest: Any) -> Any:
-            passed, step = indices
-            *blocks, carry = rest
-            carry = body.unit(dict(zip(names, blocks, strict=True)), warpgroup, carry)
+        def zero() -> Any:
+            return plgpu.layout_cast(jnp.zeros((ROWS, body.tokens), body.sums), plgpu.Layout.WGMMA)
 
-            def end(sums: Any) -> Any:
+        def multiply(unit: dict[str, Any], sums: Any) -> Any:
+            return body.unit(unit, warpgroup, sums)
+
+        def end(sums: Any, passed: Any, step: Any) -> Any:
+            def ended() -> Any:
                 keep(sums, passed, work.place(block, step)[0])
-                return plgpu.layout_cast(jnp.zeros_like(sums), plgpu.Layout.WGMMA)
+                return zero()
 
-            return lax.cond(work.ends(block, step), end, _same, carry)
+            return lax.cond(work.ends(block, step), ended, lambda: sums)
 
-        def compute(pipeline: Any) -> None:
-            pipeline(plgpu.layout_cast(jnp.zeros((ROWS, body.tokens), body.sums), plgpu.Layout.WGMMA))
+        def compute(steps: Callable[..., Any]) -> None:
+            if parts == 1:
+                steps(multiply, end, zero())
+            else:  # a run is a part, and the only one
+                sums = steps(multiply, _same, zero())
+                keep(sums, jnp.int32(0), work.place(block, jnp.int32(0))[0])
 
-        plgpu.emit_pipeline_warp_specialized(
-            unit,
-            grid=(passes, work.run),
-            in_specs=specs(body, block, names),
-            wg_axis="warpgroup",
-            num_compute_wgs=warpgroups,
-            memory_registers=variant.memory_registers,
-            max_concurrent_steps=min(body.stages(operands[:-1], passes), passes * work.run),
-            compute_context=compute,
-        )(*operands)
+        pipeline(arrays, block, compute)
 
     return plgpu.kernel(
         run,
@@ -342,5 +350,6 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
         **clusters,
         num_threads=warpgroups + 1,
         thread_name="warpgroup",
+        scratch_types=join.shared(),
         interpret=interpreter(body.interpret),
     )

@@ -9,8 +9,10 @@ from formats.products import ScaledProduct
 from formats.products.record import value_format
 from kernels_ref.hopper.work import Work
 
-#: bytes of shared memory for operands; barriers take the rest
-SHARED = 226 * 1024
+#: bytes of shared memory for operands and sums; barriers take the rest
+SHARED = 227 * 1024 - 512
+#: bytes of a unit that is large
+_LARGE = 48 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +23,8 @@ class Variant:
     'kernel'
     """
 
-    #: units whose operands are in shared memory at once
-    stages: int = 4
+    #: units whose operands are in shared memory at once; None: as many as was fastest on an H200
+    stages: int | None = None
     #: who adds the parts of a tile: ``planes``, XLA in a second kernel; ``kernel``, the thread block that began it
     join: str = "kernel"
     #: 64 x 128 blocks whose products are in flight at once
@@ -40,7 +42,7 @@ class Variant:
     def __post_init__(self) -> None:
         if self.join not in ("planes", "kernel"):
             raise ValueError(f"join={self.join!r}; choose planes or kernel")
-        if min(self.stages, self.flight, self.sums) < 1:
+        if min(1 if self.stages is None else self.stages, self.flight, self.sums) < 1:
             raise ValueError(f"stages={self.stages}, flight={self.flight} and sums={self.sums} must be at least 1")
         if self.tokens is not None and (self.tokens % 8 or not 8 <= self.tokens <= 256):
             raise ValueError(f"tokens={self.tokens} must be a multiple of 8 in 8..256")
@@ -68,6 +70,13 @@ class Variant:
         each = math.ceil(m / count)
         unit = 16 if (product.a == "int8" and each > 32) or (work.cluster > 1 and each > 8) else 8
         return math.ceil(each / unit) * unit, count
+
+    def at_once(self, unit: int) -> int:
+        """Units of so many bytes in shared memory at once, if they fit.
+
+        All thread blocks ask for all of theirs first, so that the more there are, the later comes the first.
+        """
+        return self.stages or (3 if unit > _LARGE else 4)
 
     def folded_late(self, tokens: int, rows: int) -> int:
         """Chains under way while an older one is folded: with more tokens or rows registers hold the sums of fewer."""

@@ -11,9 +11,11 @@ import pytest
 from rotation import rotate
 
 from formats.products import Factor, StreamK, scaled_product, scaled_products
-from kernels_ref.hopper import Variant, pack_weights, streamed
+from kernels_ref.hopper import Variant, default_split, pack_weights, streamed, transposed
 from kernels_ref.hopper.aot import compile_for
-from kernels_ref.hopper.streaming import DTYPES
+from kernels_ref.hopper.streaming import DTYPES, Body, brought
+from kernels_ref.hopper.variant import SHARED
+from kernels_ref.hopper.work import Work
 from kernels_ref.pallas import is_available
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="Mosaic GPU kernels need jax >= 0.11.2")
@@ -102,12 +104,12 @@ def test_a_call_is_one_kernel():
 
 
 def test_a_part_is_stored_before_its_signal_and_read_after_the_wait():
-    lines = mosaic(compiled("w4a8_qqq_channel", 8)).ptx.splitlines()
+    lines = mosaic(compiled("w4a8_qqq_channel", 8, n=N - 4)).ptx.splitlines()  # results are stored one by one
     (signal,) = (i for i, line in enumerate(lines) if "atom.release.gpu.global.cas.b64" in line)
     waits = [i for i, line in enumerate(lines) if "ld.acquire.gpu.global.b64" in line]
     before = [i for i in range(signal) if "bar.sync" in lines[i]][-1]
-    stores = [i for i, line in enumerate(lines) if re.match(r"\s*st\.(global\.)?v2\.b32", line)]
-    loads = [i for i, line in enumerate(lines) if re.match(r"\s*ld\.(global\.)?v2\.b32", line)]
+    stores = [i for i, line in enumerate(lines) if re.match(r"\s*st\.(global\.)?v4\.b32", line)]
+    loads = [i for i, line in enumerate(lines) if re.match(r"\s*ld\.(global\.)?v4\.b32", line)]
     assert stores
     assert all(i < before for i in stores)
     assert loads
@@ -118,10 +120,38 @@ def test_a_part_is_stored_before_its_signal_and_read_after_the_wait():
     assert not any(".nc." in line for line in lines)
 
 
+@pytest.mark.parametrize(("n", "wide"), [(N, True), (N - 4, False)])
+def test_results_of_16_bits_leave_in_lines_where_rows_begin_at_whole_stores(n, wide):
+    ptx = mosaic(compiled("w4a16_g128", 16, n=n)).ptx
+    assert ("stmatrix.sync.aligned.m8n8.x4.trans" in ptx, bool(re.search(r"st\.(global\.)?b16", ptx))) == (
+        wide,
+        not wide,
+    )
+
+
+@pytest.mark.parametrize(("product", "m", "stages"), [
+    ("w4a16_g128", 8, 4), ("w4a16_g128", 64, 3),  # what fits
+    ("mxfp4_e4m3", 8, 3), ("ternary_int8", 8, 4),  # large units, and small ones
+    ("w8a8_int8", 256, 2),
+])  # fmt: skip
+def test_shared_memory_holds_the_units_and_the_results_that_are_turned(product, m, stages):
+    record, split = scaled_product(product), default_split(product)
+    work = Work(split=split, n=28672, k=8192)
+    tokens, passes = Variant().passes(record, m, work)
+    body = Body(product=record, work=work, variant=Variant(), tokens=tokens, interpret=False)
+    operands = brought(body, ["words", *["scales"] * (record.group_scale is not None), "a"])
+    found, turned = body.room(operands, passes)
+    assert found == stages
+    assert turned % 8 == 0
+    assert 8 <= turned <= tokens
+    lines = turned * transposed.LINE_BYTES * body.rows // 64
+    assert found * sum(x.bytes for x in operands.values()) + lines <= SHARED
+
+
 @pytest.mark.parametrize(("name", "blocks", "sent"), [
     ("w4a16_g128", 8, True), ("mxfp4_e4m3", 4, True),  # two tiles in four parts, and in two
     ("w4a16_g128", 3, False),  # a part of two tiles
-    ("w4a16_channel", 4, False),  # sums of wgmma itself
+    ("w4a8_qqq_channel", 4, True),  # sums of wgmma itself
 ])  # fmt: skip
 def test_parts_of_one_tile_are_sent_to_the_first_where_every_block_has_one(name, blocks, sent):
     kernel = mosaic(compiled(name, 16, n=128, k=1024, split=StreamK(rows=64, depth=256, blocks=blocks)))
