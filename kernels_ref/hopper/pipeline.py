@@ -67,7 +67,7 @@ class Pipeline:
                 self._load(arrays, block, buffers, loaded, free)
 
             def others() -> None:
-                plgpu.set_max_registers(self._registers, action="increase")
+                plgpu.set_max_registers(self.registers, action="increase")
                 compute(functools.partial(self._steps, buffers, loaded, free))
 
             lax.cond(lax.axis_index("warpgroup") == self.warpgroups, load, others)
@@ -75,9 +75,17 @@ class Pipeline:
         pl.run_scoped(run, **shared, collective_axes="warpgroup")
 
     @property
-    def _registers(self) -> int:
-        """Of a thread that multiplies: what is left, in eights."""
-        return min(_MOST, (_REGISTERS - self.memory_registers) // self.warpgroups) // 8 * 8
+    def registers(self) -> int:
+        """Of a thread that multiplies, in eights.
+
+        A thread block begins with the same number for each thread, in eights too, and waits forever for more.
+
+        >>> Pipeline(operands={}, warpgroups=2, stages=4, passes=1, steps=8, memory_registers=40).registers
+        232
+        """
+        count = self.warpgroups + 1
+        held = _REGISTERS // count // 8 * 8 * count
+        return min(_MOST, (held - self.memory_registers) // self.warpgroups) // 8 * 8
 
     def _place(self, i: Any) -> tuple[Any, Any]:
         """The pass and the step of it."""
