@@ -60,7 +60,7 @@ def policy_row(policy: Row) -> str:
 
 def row(entry: Disagreement) -> str:
     why = f"{entry.why} ([report]({entry.link}))" if entry.link else entry.why
-    peers = _peers(entry.peers) + (f" (JAX {entry.jax})" if entry.jax else "")
+    peers = _peers(entry.peers) + (f" ({entry.about})" if entry.about else "")
     sources = ", ".join(entry.sources)
     return _cells(
         peers, _names(entry.formats), sources, entry.inputs, entry.judge, entry.peer, _show(entry.example), why

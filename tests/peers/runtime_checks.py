@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from peers.processor import features
 
 import formats
 from analysis.export import Runtime, run_litert, run_onnxruntime, to_onnx, to_tflite
@@ -48,9 +48,8 @@ def require_processor(runtime: Runtime) -> None:
     """Skips where the kernels may be others: the table was measured on x86-64 with AVX2 and FMA, without AVX-512."""
     if runtime is Runtime.LITERT_REFERENCE:
         return
-    path = Path("/proc/cpuinfo")
-    flags = set(path.read_text().split()) if path.exists() else set[str]()
-    if platform.machine() != "x86_64" or not {"avx2", "fma"} <= flags or flags & {"avx512f", "avx_vnni"}:
+    found = features()
+    if platform.machine() != "x86_64" or not {"avx2", "fma"} <= found or found & {"avx512f", "avx_vnni"}:
         pytest.skip("the table of kernels is of x86-64 with AVX2 and FMA, without AVX-512 and VNNI")
 
 

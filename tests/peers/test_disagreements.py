@@ -50,7 +50,7 @@ def cells():
 def test_example(entry):
     """Each example is an input of its entry; judge and peer give what it says."""
     if not entry.applies:
-        pytest.skip(f"about JAX {entry.jax}")
+        pytest.skip(f"about {entry.about}")
     example = entry.example
     found = [
         (peer, peer.policy[example.fmt])

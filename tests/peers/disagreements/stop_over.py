@@ -16,6 +16,12 @@ _STOP = {
     "says": rules.through_float32,
 }
 _JUST_OVER = 2.0**-10 * (1 + 2.0**-40)
+_HALF_STOP = _STOP | {
+    "formats": ("float16",),
+    "why": "XLA on the CPU narrows float64 by way of float32; a folded small constant is right",
+    "link": links.APFLOAT_DOUBLE,
+    "example": Example(fmt="float16", source="float64", value=2.0**-25 * (1 + 2.0**-40), judge=0x0001, peer=0x0000),
+}
 _FLUSHED_STOP = _STOP | {
     "formats": ("bfloat16",),
     "inputs": "values that float32 rounds onto a tie or across it, and float32's subnormals",
@@ -59,13 +65,11 @@ STOP_OVER = (
         link=links.PR401,
         example=Example(fmt="float4_e2m1fn", source="float64", value=0.25 * (1 + 2.0**-40), judge=0x1, peer=0x0),
     ),
+    Disagreement(peers=(LARGE,), **_HALF_STOP),
     Disagreement(
-        peers=(JIT, LARGE),
-        formats=("float16",),
-        **_STOP,
-        why="XLA on the CPU narrows float64 by way of float32; a folded small constant is right",
-        link=links.APFLOAT_DOUBLE,
-        example=Example(fmt="float16", source="float64", value=2.0**-25 * (1 + 2.0**-40), judge=0x0001, peer=0x0000),
+        peers=(JIT,),
+        **_HALF_STOP | {"why": "as above; processors with AVX512-FP16 narrow float64 in one step"},
+        lacking="avx512_fp16",
     ),
     Disagreement(peers=(JIT,), **_FLUSHED_STOP),
     Disagreement(peers=(LARGE,), **_FLUSHED_STOP, jax="<0.12"),
