@@ -6,27 +6,20 @@ import importlib
 from typing import Any
 
 from kernels_ref.hopper.fragments import THREADS
+from kernels_ref.mlir_words import MlirWords
 
 
-class MlirThread:
-    """Dialects and words, and a thread's first row and token, in the MLIR block that is open."""
+class MlirThread(MlirWords):
+    """Words and more dialects, and a thread's first row and token, in the MLIR block that is open."""
 
     def __init__(self) -> None:
-        names = ("arith", "llvm", "scf", "vector")
-        self.arith, self.llvm, self.scf, self.vector = (
-            importlib.import_module(f"jaxlib.mlir.dialects.{name}") for name in names
-        )
-        self.ir: Any = importlib.import_module("jaxlib.mlir.ir")
+        super().__init__()
+        self.scf, self.vector = (importlib.import_module(f"jaxlib.mlir.dialects.{name}") for name in ("scf", "vector"))
         self.utils: Any = importlib.import_module("jax.experimental.mosaic.gpu.utils")
-        self.i16, self.i32 = (self.ir.IntegerType.get_signless(bits) for bits in (16, 32))
-        self.f32 = self.ir.F32Type.get()
+        self.i16, self.f32 = self.ir.IntegerType.get_signless(16), self.ir.F32Type.get()
         # asked for here, so that LLVM keeps nothing of it in registers before
         index = self.utils.inline_ptx("mov.u32 $0, %tid.x;", result_types=self.i32, has_side_effects=True)
         self.thread = self.arith.remui(index, self.word(THREADS))
         self.warp, self.lane = (op(self.thread, self.word(32)) for op in (self.arith.divui, self.arith.remui))
         self.row = self.arith.addi(self.arith.muli(self.warp, self.word(16)), self.arith.divui(self.lane, self.word(4)))
         self.token = self.arith.muli(self.arith.remui(self.lane, self.word(4)), self.word(2))
-
-    def word(self, value: int) -> Any:
-        """A constant."""
-        return self.arith.constant(self.i32, self.ir.IntegerAttr.get(self.i32, value))

@@ -68,7 +68,7 @@ STOP_OVER = (
     Disagreement(peers=(LARGE,), **_HALF_STOP),
     Disagreement(
         peers=(JIT,),
-        **_HALF_STOP | {"why": "as above; processors with AVX512-FP16 narrow float64 in one step"},
+        **_HALF_STOP | {"why": "XLA on the CPU narrows float64 by way of float32; with AVX512-FP16 in one step"},
         lacking="avx512_fp16",
     ),
     Disagreement(peers=(JIT,), **_FLUSHED_STOP),
