@@ -39,6 +39,14 @@ def interpreter(interpret: bool) -> Any:
     return pallas()[0].InterpretGPUParams() if interpret else None
 
 
+def without_barriers() -> Any:
+    """The argument ``compiler_params`` of a kernel whose threads share no memory: they do not wait for each other.
+
+    Without it all threads of a thread block meet before and after whatever they store.
+    """
+    return pallas()[0].CompilerParams(unsafe_no_auto_barriers=True)
+
+
 @contextmanager
 def compiled_anew() -> Generator[None]:
     """Every kernel that is lowered inside is compiled, even one that this process compiled before.

@@ -13,6 +13,8 @@ own division is not exact on a GPU: on an H200 it takes 4 to 17 times as long (d
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -30,12 +32,12 @@ from formats.block_formats.spec import BlockSpec
 from kernels_ref import block_elements, blocks
 from kernels_ref.block_elements import Factor
 from kernels_ref.block_executor import JaxExecutor
-from kernels_ref.hopper import block_codes, block_numbers, block_pairs, element_nearest, element_words
+from kernels_ref.hopper import block_codes, block_division, block_numbers, block_pairs, element_nearest, element_words
 from kernels_ref.hopper.block_numbers import Numbers
 from kernels_ref.hopper.block_pairs import Pairs
 from kernels_ref.hopper.element_packed import one_region, words
 from kernels_ref.hopper.element_words import Layouts, Program
-from kernels_ref.pallas import interpreter, pallas, store
+from kernels_ref.pallas import interpreter, pallas, store, without_barriers
 from reference.array import block as array_block
 from reference.array.block_request import BlockRequest, block_request, is_power_of_two
 from reference.array.codec import code_dtype
@@ -245,7 +247,7 @@ def _alone(
         block = pl.ds(lax.axis_index("cta") * rows, rows)
         bits = element_nearest.patterns(plgpu.load(x.at[block], layout=own, optimized=False), jnp)
         largest = jnp.max(bits & element_nearest.MAGNITUDE, axis=1)
-        numbers = Numbers(largest, made, [whole[i] for i in range(wholes)])
+        numbers = Numbers(largest, made, [whole[i] for i in range(wholes)], _divide(own, interpret))
         store(scales.at[block], numbers.stored)
         found = block_codes.codes(bits, numbers, factor, made)
         store(codes.at[block], found.astype(jnp.uint8).astype(jnp.uint4 if narrow else jnp.uint8))
@@ -266,30 +268,45 @@ def _kernel(
         out_type=[codes, scales],
         grid=(count // rows,),
         grid_names=("cta",),
+        compiler_params=without_barriers(),
         interpret=interpreter(interpret),
     )
+
+
+def _divide(own: Any, interpret: bool) -> Callable[..., Any] | None:
+    """How a tile of the layout ``own`` divides what it has of each block."""
+    return None if interpret else functools.partial(block_division.divide, layout=own.reduce(1))
 
 
 def _in_pairs(made: BlockRequest, way: Pairs, count: int, vector: int, interpret: bool) -> Any:
     """`kernel` for bfloat16 numbers as 32-bit words of two each; codes come as bytes, packed or not.
 
-    A thread has one block at most: with two, a compiler overlaps their steps for twice the registers.
+    A thread has one block of a tile at most: with two, a compiler overlaps their steps for twice the registers.
     """
     plgpu, pl = pallas()
     size, wholes = made.spec.size, len(block_numbers.whole_tensor(made))
     rows, length = min(PER_CTA // size, _THREADS), way.program.size(size // 2)
+    turns = math.gcd(way.turns, count // rows)
     layouts = _layouts(way.program, size, vector)
 
     def body(x: Any, whole: Any, codes: Any, scales: Any) -> None:
-        block = pl.ds(lax.axis_index("cta") * rows, rows)
-        words = plgpu.load(x.at[block], layout=layouts.before, optimized=False)
-        largest = block_pairs.largest(words, layouts.before, interpret=interpret)
-        numbers = Numbers(largest, made, [whole[i] for i in range(wholes)])
-        store(scales.at[block], numbers.stored)
-        found = element_words.applied(way.program, words, way.rows(numbers), layouts, interpret=interpret)
-        store(codes.at[block], found)
+        known = [whole[i] for i in range(wholes)]
+        tiles = [pl.ds((lax.axis_index("cta") * turns + i) * rows, rows) for i in range(turns)]
 
-    run = _kernel(body, made, jax.ShapeDtypeStruct((count, length), jnp.int32), rows, interpret)
+        def load(tile: Any) -> Any:
+            return plgpu.load(x.at[tile], layout=layouts.before, optimized=False)
+
+        words = load(tiles[0])
+        for i, tile in enumerate(tiles):
+            ahead = load(tiles[i + 1]) if i + 1 < turns else words
+            largest = block_pairs.largest(words, layouts.before, interpret=interpret)
+            numbers = Numbers(largest, made, known, _divide(layouts.before, interpret))
+            store(scales.at[tile], numbers.stored)
+            found = element_words.applied(way.program, words, way.rows(numbers), layouts, interpret=interpret)
+            store(codes.at[tile], found)
+            words = ahead
+
+    run = _kernel(body, made, jax.ShapeDtypeStruct((count, length), jnp.int32), rows * turns, interpret)
 
     def pairs(x: Array, whole: Array) -> Any:
         codes, scales = run(lax.bitcast_convert_type(x.reshape(count, size // 2, 2), jnp.int32), whole)

@@ -7,6 +7,7 @@ division is not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from jax import Array, lax
 
 from formats import FloatSpec, IntSpec, Rounding
 from formats.block_formats.rule import NonFinite, Significand
-from formats.block_formats.steps import Given, Operand, Step
+from formats.block_formats.steps import Given, Operand, Step, div
 from formats.operations import Operation
 from kernels_ref.block_binary32 import FRACTION_BITS, INFINITY, MAGNITUDE, bits_of, number_of
 from kernels_ref.block_executor import JaxExecutor
@@ -34,11 +35,16 @@ _DECIDES = 100  # what a scale format rounds to 0 is below 2^-100, or else quoti
 
 
 def whole_tensor(made: BlockRequest) -> list[Operand]:
-    """The parts of a rule's expressions that depend on no block; the largest of them, each once."""
+    """The parts of a rule's expressions that depend on no block; the largest of them, each once.
+
+    Behind them the reciprocals of those that something of a block is divided by.
+    """
     found: list[Operand] = []
     for operand in (made.rule.scale, made.rule.quotient):
         found += [part for part in _parts(operand) if part not in found]
-    return found
+    steps = _steps(made.rule.scale) + _steps(made.rule.quotient)
+    inverses = [div(1, step.right) for step in steps if step.operation is Operation.DIV and step.right in found]
+    return found + [inverse for inverse in inverses if inverse not in found]
 
 
 def _parts(operand: Operand | None) -> list[Operand]:
@@ -85,10 +91,14 @@ def _steps(operand: Operand | None) -> list[Step]:
 class Numbers:
     """Scales of a tile's blocks from int32 patterns of their largest magnitudes, NaNs above all.
 
-    ``codes`` are int32, ``stored`` the same in the dtype that codes of the format come in.
+    ``codes`` are int32, ``stored`` the same in the dtype that codes of the format come in. ``divide`` is
+    `block_division.divide` in the registers of a GPU; without it all quotients are made of products and sums.
     """
 
-    def __init__(self, magnitudes: Array, made: BlockRequest, whole: list[Array]) -> None:
+    def __init__(
+        self, magnitudes: Array, made: BlockRequest, whole: list[Array], divide: Callable[..., Array] | None = None
+    ) -> None:
+        self._divide = divide
         self._known = dict(zip(map(repr, whole_tensor(made)), whole, strict=True))
         self._made = made
         nan_block = magnitudes > INFINITY
@@ -147,6 +157,9 @@ class Numbers:
         if not is_moderate(self._made):
             return block_quotient.divide(left, right)
         bits = _divisor_bits(step.right, self._made)
+        inverse = self._known.get(repr(div(1, step.right)))
+        if self._divide is not None and inverse is not None:
+            return self._divide(left, right, jnp.broadcast_to(inverse, left.shape))
         if bits > FEW_BITS:
             return block_quotient.divide_moderate(left, right, jnp)
         return block_quotient.quotient(left, right, block_quotient.reciprocal(right, jnp), bits, jnp)

@@ -46,6 +46,9 @@ _FEW_BINADES = 3
 _NIBBLE = 4
 _LIFT = 100  # an exponent: everything but 0, twice lifted, is beyond all codes
 _INTEGER = 1.5 * 2.0**23
+_UPPER = 0x3F800000  # 0 and 1
+#: tiles of a thread block where a block takes many steps
+_TURNS = 8
 #: of what a float32 reciprocal and the steps behind it are off, in units of the quotient
 _OFF = 2.0**-20
 
@@ -56,6 +59,8 @@ class Pairs(NamedTuple):
     program: Program
     #: what a block has one of each, int32, for the program
     rows: Callable[[Numbers], list[Any]]
+    #: tiles that a thread block takes one after the other, each loaded ahead of the steps of the one before
+    turns: int = 1
 
 
 def pairs(made: BlockRequest, factor: Factor, packed: bool) -> Pairs | None:
@@ -114,7 +119,7 @@ def _by_products(made: BlockRequest, factor: Factor) -> Pairs:
     def steps(lanes: Lanes, words: list[Any], rows: list[Any]) -> list[Any]:
         codes: list[Any] = []
         for word in words:
-            products = [lanes.held_product(x, rows[0]) for x in _numbers(lanes, word)]
+            products = [lanes.held_product(x, rows[0]) for x in _magnitudes(lanes, word)]
             low, high = (element_pairs.least_piece(lanes, product, spec) for product in products)
             codes.append(lanes.lesser(lanes.picked(low, high, 0x5410), lanes.word(spec.max_code * BOTH)))
         return [element_pairs.in_nibbles(lanes, codes, words, spec)]
@@ -123,7 +128,7 @@ def _by_products(made: BlockRequest, factor: Factor) -> Pairs:
         value = numbers.value(factor.operand) * jnp.float32(math.ldexp(1, -spec.emax - 1))
         return [value.view(jnp.int32)]
 
-    return Pairs(Program(steps, 4, 1), rows)
+    return Pairs(Program(steps, 4, 1), rows, turns=_TURNS)
 
 
 def _is_snapped(made: BlockRequest, spec: IntSpec) -> bool:
@@ -165,6 +170,12 @@ def _by_quotients(made: BlockRequest, spec: IntSpec, factor: Factor) -> Pairs:
         return [(inverse * share).view(jnp.int32), lift]
 
     return Pairs(Program(steps, 4, 1), rows)
+
+
+def _magnitudes(lanes: Lanes, word: Any) -> tuple[Any, Any]:
+    """`_numbers`, of which the first may be negative; the second comes by a product, which takes no place of masks."""
+    held = lanes.both(word, lanes.word(MAGNITUDES))
+    return lanes.up(word, 16), lanes.fma_bfloat16(held, lanes.word(_UPPER), lanes.word(MINUS_ZERO))
 
 
 def _numbers(lanes: Lanes, word: Any) -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ from jax import Array, lax
 from formats import Format, get
 from kernels_ref.hopper import element_nearest, element_pairs, element_words
 from kernels_ref.hopper.element_words import Layouts, Program
-from kernels_ref.pallas import interpreter, pallas, store
+from kernels_ref.pallas import interpreter, pallas, store, without_barriers
 from reference.array import decode as array_decode
 from reference.array.conversion import Conversion
 
@@ -117,6 +117,7 @@ def each(function: Callable[..., Array], out: jax.ShapeDtypeStruct, *, interpret
         out_type=out,
         grid=(out.size // PER_CTA,),
         grid_names=("cta",),
+        compiler_params=without_barriers(),
         interpret=interpreter(interpret),
     )
 
@@ -160,6 +161,7 @@ def by_words(program: Program, size: int, *, interpret: bool = False) -> Any:
         scratch_types=[plgpu.SMEM((count,), jnp.int32) for count in staged],
         grid=(size // before,),
         grid_names=("cta",),
+        compiler_params=None if staged else without_barriers(),
         interpret=interpreter(interpret),
     )
 
