@@ -19,28 +19,31 @@ from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.pallas import pallas
 
 
-def pieces(decoder: Decoder, dtype: Any, width: int, alone: int) -> Any:
+def pieces(decoder: Decoder, dtype: Any, width: int, alone: int, *, paired: bool = False) -> Any:
     """A function in a kernel: words (lines, 128), and for each group words of rows (64,), to ``128 / width`` operands.
 
     Each is an array (64, ``width``) in wgmma's layout for operand A. With ``alone`` below ``width`` there are
-    ``128 / alone`` of them, each with zeros but for its own ``alone`` elements of K.
+    ``128 / alone`` of them, each with zeros but for its own ``alone`` elements of K. If ``paired`` there are
+    ``128 / width``, each with the elements of a chain in the block's first half and of the one 64 elements behind it.
     """
     plgpu, _ = pallas()
     bits = 8 * jnp.dtype(dtype).itemsize
     layout = plgpu.Layout.WGMMA if bits == 16 else plgpu.Layout.WGMMA_8BIT
     shape = plgpu.ShapeDtypeStruct((ROWS, width), dtype, layout=layout)
     strided = plgpu.Layout.WG_STRIDED((lines(decoder), LINE), vec_size=4)
-    count = CHUNK // min(width, alone)
+    count = CHUNK // (width if paired else min(width, alone))
 
     def load(words: Any, *rows: Any) -> Any:
         types = (strided, *[plgpu.Layout.WGMMA.reduce(1)] * len(rows))
         inline = plgpu.inline_mgpu(arg_types=types, return_type=(shape,) * count)
-        return inline(functools.partial(_emit, decoder, dtype, width, alone))(words, *rows)
+        return inline(functools.partial(_emit, decoder, dtype, width, alone, paired))(words, *rows)
 
     return load
 
 
-def _emit(decoder: Decoder, dtype: Any, width: int, alone: int, _: Any, words: Any, *rows: Any) -> tuple[Any, ...]:
+def _emit(
+    decoder: Decoder, dtype: Any, width: int, alone: int, paired: bool, _: Any, words: Any, *rows: Any
+) -> tuple[Any, ...]:
     """The program in MLIR, on registers."""
     lanes = MlirLanes()
     vector: Any = importlib.import_module("jaxlib.mlir.dialects.vector")
@@ -55,6 +58,12 @@ def _emit(decoder: Decoder, dtype: Any, width: int, alone: int, _: Any, words: A
     assert (width, alone) == (step, step // 2)
     zero = lanes.word(0)
     halves = [registers[i : i + 2] for i in range(0, len(registers), 2)]
+    if paired:
+        fours = [
+            [*first, *second]
+            for first, second in zip(halves[: len(halves) // 2], halves[len(halves) // 2 :], strict=True)
+        ]
+        return tuple(_fragment(four, dtype, width) for four in fours)
     padded = [[*half, zero, zero] if i % 2 == 0 else [zero, zero, *half] for i, half in enumerate(halves)]
     return tuple(_fragment(four, dtype, width) for four in padded)
 

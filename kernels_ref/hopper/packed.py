@@ -128,8 +128,9 @@ def default_split(product: str | ScaledProduct, *, weights: int | None = None) -
     record = scaled_product(product)
     code, wide = decoder(record), record.a == "bfloat16"
     many = code.bits <= 2 or (code.bits < 8 and wide) or (code.bits <= 4 and (code.lane == 16 or record.scales_sums))
-    together = 1 if wide or record.weight_rows > 1 else 2
-    rows, depth = 192 if many else 128, 256 if wide else 512
+    folded = record.scales_sums and code.bits <= 4
+    together = 1 if wide or folded or record.weight_rows > 1 else 2
+    rows, depth = 192 if many else 128, 256 if wide or folded else 512
     if weights is not None and weights < 4 * 132 * rows * depth:
         return StreamK(rows=64, depth=512, blocks=132)
     return StreamK(rows=rows * together, depth=depth, blocks=132 // together)

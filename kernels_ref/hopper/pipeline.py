@@ -21,8 +21,9 @@ class Operand:
 
     shape: tuple[int, ...]  #: in shared memory
     dtype: Any
-    #: where it lies in the array, for a thread block, a pass and a step
-    place: Callable[[Any, Any, Any], tuple[Any, ...]]
+    #: where it lies in the array, for a thread block, a pass and a step; with ``parts``, where each of them lies
+    place: Callable[[Any, Any, Any], Any]
+    parts: tuple[int, ...] = ()  #: rows of the first axis in shared memory that are brought one by one, if not all
     transforms: tuple[Any, ...] = ()
     axis: str | None = None  #: of the cluster whose thread blocks load it together
 
@@ -30,6 +31,19 @@ class Operand:
     def bytes(self) -> int:
         """Of a unit."""
         return math.prod(self.shape) * jnp.dtype(self.dtype).itemsize
+
+    @property
+    def loads(self) -> int:
+        """For each unit."""
+        return len(self.parts) or 1
+
+    def load(self, array: Any, slot: Any, loaded: Any, at: tuple[Any, Any, Any]) -> None:
+        """Bring a unit to its place in shared memory."""
+        plgpu, _ = pallas()
+        found = self.place(*at)
+        places, targets = (found, [slot.at[part] for part in self.parts]) if self.parts else ([found], [slot])
+        for place, target in zip(places, targets, strict=True):
+            plgpu.copy_gmem_to_smem(array.at[place], target, loaded, collective_axes=self.axis)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +56,8 @@ class Pipeline:
     passes: int
     steps: int
     memory_registers: int  #: of a thread that loads
+    #: what a warpgroup that multiplies does first with the operands in shared memory, by name, all stages of them
+    prepare: Callable[[dict[str, Any]], None]
 
     def __call__(self, arrays: tuple[Any, ...], block: Any, compute: Callable[[Callable[..., Any]], None]) -> None:
         """Load ``arrays``, and call ``compute`` in the warpgroups that multiply, with a function that runs all steps.
@@ -51,10 +67,11 @@ class Pipeline:
         again.
         """
         plgpu, pl = pallas()
+        arrivals = sum(x.loads for x in self.operands.values())
         axes = {x.axis for x in self.operands.values() if x.axis}
         barrier, over = (plgpu.ClusterBarrier, {"collective_axes": tuple(axes)}) if axes else (plgpu.Barrier, {})
         shared = {
-            "loaded": plgpu.Barrier(num_arrivals=len(arrays), num_barriers=self.stages),
+            "loaded": plgpu.Barrier(num_arrivals=arrivals, num_barriers=self.stages),
             "free": barrier(num_arrivals=self.warpgroups, num_barriers=self.stages, **over),
             "buffers": [
                 plgpu.SMEM((self.stages, *x.shape), x.dtype, transforms=x.transforms) for x in self.operands.values()
@@ -68,6 +85,7 @@ class Pipeline:
 
             def others() -> None:
                 plgpu.set_max_registers(self.registers, action="increase")
+                self.prepare(dict(zip(self.operands, buffers, strict=True)))
                 compute(functools.partial(self._steps, buffers, loaded, free))
 
             lax.cond(lax.axis_index("warpgroup") == self.warpgroups, load, others)
@@ -80,7 +98,8 @@ class Pipeline:
 
         A thread block begins with the same number for each thread, in eights too, and waits forever for more.
 
-        >>> Pipeline(operands={}, warpgroups=2, stages=4, passes=1, steps=8, memory_registers=40).registers
+        >>> of_loads = {"operands": {}, "stages": 4, "passes": 1, "steps": 8, "memory_registers": 40}
+        >>> Pipeline(**of_loads, warpgroups=2, prepare=lambda operands: None).registers
         232
         """
         count = self.warpgroups + 1
@@ -102,8 +121,7 @@ class Pipeline:
             slot = lax.rem(i, jnp.int32(self.stages))
             pl.when(i >= self.stages)(lambda: plgpu.barrier_wait(free.at[slot]))
             for operand, array, buffer in zip(self.operands.values(), arrays, buffers, strict=True):
-                part = array.at[operand.place(block, *self._place(i))]
-                plgpu.copy_gmem_to_smem(part, buffer.at[slot], loaded.at[slot], collective_axes=operand.axis)
+                operand.load(array, buffer.at[slot], loaded.at[slot], (block, *self._place(i)))
 
         @pl.loop(max(0, count - self.stages), count)  # another thread block may still give back a stage of this one
         def _(i: Any) -> None:

@@ -151,11 +151,15 @@ class RowTerms:
         return row_scales.float32(self._number("scales", index), self._product.group_scale)
 
     def _quad(self, word: int) -> list[Any]:
-        """The scales of four groups; the last word's at least are kept until another's are needed."""
-        if word not in self._quads:
-            found = row_scales.quad(self._product.group_scale, self._words("scales")[word], self._interpret)
-            self._quads = {**(self._quads if self._kept else {}), word: found}
-        return self._quads[word]
+        """The scales of four groups; for operands of 8 bits those of the last word at least stay in registers."""
+        if word in self._quads:
+            return self._quads[word]
+        found = row_scales.quad(self._product.group_scale, self._words("scales")[word], self._interpret)
+        if self._kept:
+            self._quads[word] = found
+        elif decoder(self._product).lane == 8:
+            self._quads = {word: found}
+        return found
 
     def _number(self, name: str, index: int) -> Any:
         return self._layouts[name].number(self._words(name), index)

@@ -153,10 +153,14 @@ def _operand(a: Array, record: ScaledProduct, work: Work) -> Array:
     return a
 
 
-def _tiled(a: Array) -> Array:
-    """TMA fills up whole tiles of 8 rows and 128 columns, and a first one that is not whole; XLA must copy others."""
+def _tiled(a: Array, body: Body) -> Array:
+    """TMA fills up whole tiles of 8 rows and 128 columns, and a first one that is not whole; XLA must copy others.
+
+    Where lines have 16 bytes, filling up that first one takes TMA longer than XLA.
+    """
     m, k = a.shape
-    short = (-m % 8 if m > 8 else 0, -k % CHUNK)
+    lines = body.columns is not None and body.columns.halved
+    short = (-m % 8 if m > 8 or lines else 0, -k % CHUNK)
     return jnp.pad(a, ((0, short[0]), (0, short[1]))) if any(short) else a
 
 
@@ -174,7 +178,7 @@ def _call(
     if columns is not None:
         groups = work.steps * work.split.depth // (record.group or 1)
         operands["columns"] = jnp.pad(columns.T, ((0, groups - columns.shape[1]), (0, passes * body.tokens - m)))
-    operands["a"] = _tiled(x)
+    operands["a"] = _tiled(x, body)
     there = {name: operand for name, operand in operands.items() if operand is not None}
     run = kernel(body, list(there), passes, (m, work.n))
     if body.variant.join == "planes":

@@ -13,8 +13,9 @@ from itertools import islice
 from typing import Any
 
 from formats.products import ScaledProduct
-from kernels_ref.hopper import rows, transposed
+from kernels_ref.hopper import chains, rows, transposed
 from kernels_ref.hopper.block_of_weights import interpreted, pieces
+from kernels_ref.hopper.chains import Columns
 from kernels_ref.hopper.decoder import decoder
 from kernels_ref.hopper.fold import fused
 from kernels_ref.hopper.fragments import CHUNK, ROWS
@@ -67,6 +68,20 @@ class Body:
         return max(self.alone, 256 // (8 * jnp.dtype(self.dtype).itemsize))
 
     @property
+    def columns(self) -> Columns | None:
+        """The activations of a unit, where its chains are emitted by `chains`: short ones of FP8, of few tokens."""
+        halved = self.alone < self.width
+        short = self.product.a == "float8_e4m3fn" and self.product.chain in (chains.STEP // 2, chains.STEP)
+        if self.interpret or not short or self.tokens > chains.FEW or (halved and self.cluster > 1):
+            return None
+        return Columns(tokens=self.tokens, depth=self.work.split.depth, halved=halved)
+
+    def prepare(self, buffers: dict[str, Any]) -> None:
+        """Fill what the products read of shared memory and no load writes."""
+        if self.columns is not None and self.columns.halved:
+            self.columns.clear(buffers["a"])
+
+    @property
     def cluster(self) -> int:
         """Thread blocks that share a tile; the interpreter has one for all rows."""
         return 1 if self.interpret else self.work.cluster
@@ -112,12 +127,22 @@ class Body:
         blocks = range(self.work.split.depth // CHUNK)
         if self.product.chain is None:
             return self._continued(own, carry, blocks)
+        if self.columns is not None:
+            return self._emitted(own, carry, blocks, self.columns)
         if self._ahead and not self.interpret:
             return self._pipelined(own, carry, blocks)
         each = CHUNK // self.alone
         for block, at in self._turns(blocks):
             for i, d in enumerate(self._chains(own, block, at)):
                 carry = self._fold(own, carry, d, block * each + at.start + i)
+        return carry
+
+    def _emitted(self, own: Own, carry: Any, blocks: range, columns: Columns) -> Any:
+        """All chains of a block at once."""
+        each = CHUNK // self.alone
+        for block, fragments in own.fragments(blocks):
+            for i, d in enumerate(columns.sums(own.refs["a"], fragments, block)):
+                carry = self._fold(own, carry, d, block * each + i)
         return carry
 
     def _pipelined(self, own: Own, carry: Any, blocks: range) -> Any:
@@ -205,17 +230,26 @@ class Own:
         self.terms = RowTerms(body.product, refs, warpgroup, depth, keep=keep, interpret=body.interpret)
 
     def operands(self, blocks: range) -> Iterator[tuple[Any, Any]]:
-        """Operand A and the slice of K that it goes with, for each piece of 64 x 128 blocks.
+        """Operand A and the slice of K that it goes with, for each piece of 64 x 128 blocks."""
+        for block, words in self._loaded(blocks):
+            yield from self._pieces(words, block)
 
-        The words of a block are loaded before the block ahead of it is decoded, while registers suffice.
-        """
+    def fragments(self, blocks: range) -> Iterator[tuple[int, list[Any]]]:
+        """The operands of `chains.Columns.sums`, for each block."""
+        body = self.body
+        form = pieces(decoder(body.product), body.dtype, body.width, body.alone, paired=True)
+        for block, words in self._loaded(blocks):
+            yield block, list(form(words, *self.terms.of_block(block)))
+
+    def _loaded(self, blocks: range) -> Iterator[tuple[int, Any]]:
+        """The words of each block, loaded before the block ahead of it is decoded, while registers suffice."""
         early = self.body.tokens * decoder(self.body.product).bits <= _EARLY
         words: dict[int, Any] = {}
         for block in blocks:
             for due in (block, block + 1) if early else (block,):
                 if due in blocks and due not in words:
                     words[due] = self._words(due)
-            yield from self._pieces(words[block], block)
+            yield block, words[block]
 
     def _words(self, block: int) -> Any:
         plgpu, pl = pallas()
@@ -267,16 +301,26 @@ def brought(body: Body, names: list[str]) -> dict[str, Operand]:
     def of_groups(block: Any, passed: Any, step: Any) -> tuple[Any, ...]:
         return pl.ds(work.place(block, step)[1] * groups, groups), pl.ds(passed * body.tokens, body.tokens)
 
+    def of_halves(block: Any, passed: Any, step: Any) -> list[tuple[Any, ...]]:
+        tokens, k = of_tokens(block, passed, step)
+        return [(tokens, pl.ds(k.start + at, CHUNK // 2)) for at in range(0, depth, CHUNK // 2)]
+
+    def activations() -> Operand:
+        columns, form = body.columns, {"dtype": body.dtype, "axis": axis}
+        if columns is None:
+            tiles = swizzled(body.width, body.dtype)
+            return Operand(shape=(body.tokens, depth), place=of_tokens, transforms=tiles, **form)
+        place = of_halves if columns.halved else of_tokens
+        return Operand(shape=columns.shape, place=place, parts=columns.parts, transforms=columns.transforms, **form)
+
     count = body.rows // ROWS * (depth // CHUNK) * lines(decoder(product))
-    groups, tiles = depth // (product.group or CHUNK), swizzled(body.width, body.dtype)
+    groups = depth // (product.group or CHUNK)
     found: dict[str, Callable[[], Operand]] = {
         "words": lambda: of_unit((count, LINE)),
         "scales": lambda: of_unit(rows.scales(product, depth).shape(body.rows)),
         "zeros": lambda: of_unit(rows.zeros(depth).shape(body.rows)),
         "columns": lambda: Operand(shape=(groups, body.tokens), dtype=jnp.float32, place=of_groups),
-        "a": lambda: Operand(
-            shape=(body.tokens, depth), dtype=body.dtype, place=of_tokens, transforms=tiles, axis=axis
-        ),
+        "a": activations,
     }
     return {name: found[name]() for name in names}
 
@@ -306,6 +350,7 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
         passes=passes,
         steps=work.run,
         memory_registers=variant.memory_registers,
+        prepare=body.prepare,
     )
     clusters: dict[str, Any] = {}
     if body.cluster > 1:

@@ -6,7 +6,8 @@ from kernels_ref.hopper.pipeline import Operand, Pipeline
 
 
 def pipeline(warpgroups, memory_registers):
-    return Pipeline(operands={}, warpgroups=warpgroups, stages=4, passes=1, steps=8, memory_registers=memory_registers)
+    fixed = {"operands": {}, "stages": 4, "passes": 1, "steps": 8, "prepare": lambda operands: None}
+    return Pipeline(**fixed, warpgroups=warpgroups, memory_registers=memory_registers)
 
 
 @pytest.mark.parametrize("warpgroups", [1, 2, 3, 4])

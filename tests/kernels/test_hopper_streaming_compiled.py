@@ -129,7 +129,7 @@ def test_results_of_16_bits_leave_in_lines_where_rows_begin_at_whole_stores(n, w
 
 @pytest.mark.parametrize(("product", "m", "stages"), [
     ("w4a16_g128", 8, 4), ("w4a16_g128", 64, 3),  # what fits
-    ("mxfp4_e4m3", 8, 3), ("ternary_int8", 8, 4),  # large units, and small ones
+    ("w4a8_qqq_g128", 8, 3), ("ternary_int8", 8, 4),  # large units, and small ones
     ("w8a8_int8", 256, 2),
 ])  # fmt: skip
 def test_shared_memory_holds_the_units_and_the_results_that_are_turned(product, m, stages):
@@ -203,3 +203,21 @@ def test_int8_takes_256_tokens_in_one_pass_and_bfloat16_64_with_two_blocks_under
         report = mosaic(compiled(name, m, variant, n=1024, k=1024, split=deep)).resources
         assert report is not None
         assert (report.spill_stores, report.warnings) == (0, ())
+
+
+@pytest.mark.parametrize(
+    ("product", "m", "columns"), [("nvfp4_e4m3", 8, 16), ("nvfp4_e4m3", 16, 32), ("mxfp4_e4m3", 16, 16)]
+)
+def test_short_chains_of_few_tokens_fill_their_instructions(product, m, columns):
+    """Two chains of half a step in one: twice the columns, half of the instructions, and no weights that are zeros."""
+    lines = mosaic(compiled(product, m)).ptx.splitlines()
+    products = [line for line in lines if "wgmma.mma_async" in line]
+    depth = default_split(product).depth
+    assert len(products) == depth // 32
+    assert all(f"m64n{columns}k32" in line for line in products)
+    assert sum("wgmma.wait_group" in line for line in lines) == depth // 128
+
+
+def test_short_chains_of_more_tokens_are_filled_up():
+    products = [line for line in mosaic(compiled("nvfp4_e4m3", 64)).ptx.splitlines() if "wgmma.mma_async" in line]
+    assert len(products) == default_split("nvfp4_e4m3").depth // 16
