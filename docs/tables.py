@@ -25,6 +25,7 @@ DOCS = Path(__file__).parent
 KERNELS = DOCS.parent / "benchmarks" / "records" / "h200_kernels.json"
 PROFILE = DOCS.parent / "benchmarks" / "records" / "h200_profile.json"
 DECODING = DOCS.parent / "benchmarks" / "records" / "h200_decode_rate.json"
+LOADING = DOCS.parent / "benchmarks" / "records" / "h200_load_rate.json"
 RECORD = DOCS.parent / "benchmarks" / "records" / "h200_encode.json"
 _FLOAT_HEAD = (
     "name", "bits", "s/e/m", "bias", "largest", "smallest normal", "smallest subnormal", "zero", "infinity", "NaN",
@@ -110,6 +111,17 @@ def decoding() -> str:
     return _table(("product", *(f"M = {m}" for m in batches)), rows)
 
 
+def loading() -> str:
+    """Loading without decoding and multiplying, beside the kernel and a plain read, by product and batch."""
+    cells: dict[str, dict[int, str]] = {}
+    for row in json.loads(LOADING.read_text(encoding="utf-8"))["rows"]:
+        times = (row["read"], row["loading"], row["kernel"])
+        cells.setdefault(row["what"], {})[row["m"]] = ", ".join(f"{time:.1f}" for time in times)
+    batches = sorted({m for row in cells.values() for m in row})
+    rows = [(what, *(found[m] for m in batches)) for what, found in cells.items()]
+    return _table(("product: read, loading, kernel", *(f"M = {m}" for m in batches)), rows)
+
+
 def profile() -> str:
     """What the profiler saw of each kernel that takes longest in its call."""
     sys.path.insert(0, str(DOCS.parent / "benchmarks"))
@@ -138,6 +150,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         "small": partial(kernels, 4096, 4096),
         "cube": partial(kernels, 8192, 8192),
         "rates": rates,
+        "loading": loading,
         "decoding": decoding,
         "profile": profile,
         "planes": planes,
