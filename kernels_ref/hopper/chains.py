@@ -127,7 +127,8 @@ def _emit(columns: Columns, block: int, _: Any, ref: Any, *fragments: Any) -> tu
     address = mlir.llvm.ptrtoint(mlir.i32, utils.memref_ptr(ref))
     base = mlir.arith.shrui(mlir.arith.andi(address, mlir.word(0x3FFFF)), mlir.word(4))
     high, low = divmod(columns.constant, 1 << 32)
-    element, found = fragments[0].mlir_dtype, []
+    element = fragments[0].mlir_dtype
+    found: list[Any] = []
     for i, (operand, total) in enumerate(zip(ready[:count], ready[count:], strict=True)):
         lower = mlir.arith.addi(base, mlir.word(low + columns.offset(block, i) // 16))
         words = vector.from_elements(mlir.ir.VectorType.get((2,), mlir.i32), [lower, mlir.word(high)])

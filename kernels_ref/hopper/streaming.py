@@ -7,6 +7,7 @@ The scales of groups multiply the sums, so products of small integers stay exact
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -306,12 +307,11 @@ def brought(body: Body, names: list[str]) -> dict[str, Operand]:
         return [(tokens, pl.ds(k.start + at, CHUNK // 2)) for at in range(0, depth, CHUNK // 2)]
 
     def activations() -> Operand:
-        columns, form = body.columns, {"dtype": body.dtype, "axis": axis}
+        columns, operand = body.columns, functools.partial(Operand, dtype=body.dtype, axis=axis)
         if columns is None:
-            tiles = swizzled(body.width, body.dtype)
-            return Operand(shape=(body.tokens, depth), place=of_tokens, transforms=tiles, **form)
+            return operand(shape=(body.tokens, depth), place=of_tokens, transforms=swizzled(body.width, body.dtype))
         place = of_halves if columns.halved else of_tokens
-        return Operand(shape=columns.shape, place=place, parts=columns.parts, transforms=columns.transforms, **form)
+        return operand(shape=columns.shape, place=place, parts=columns.parts, transforms=columns.transforms)
 
     count = body.rows // ROWS * (depth // CHUNK) * lines(decoder(product))
     groups = depth // (product.group or CHUNK)
