@@ -6,7 +6,7 @@ import pytest
 from kernels_ref.hopper.chains import FEW, PRODUCTS, STEP, Columns
 from kernels_ref.hopper.fragments import CHUNK
 
-DEPTH = 256
+DEPTHS = (128, 256, 512)
 
 
 def stored(a, columns):
@@ -17,7 +17,7 @@ def stored(a, columns):
             rows[row] = part
         tiles = rows.reshape(len(rows), -1, 8, CHUNK // 2 // 16, 16).swapaxes(2, 3)
         return tiles.reshape(-1)
-    flat = a.reshape(-1, 8, DEPTH // STEP, STEP).swapaxes(1, 2).reshape(-1)
+    flat = a.reshape(-1, 8, columns.depth // STEP, STEP).swapaxes(1, 2).reshape(-1)
     address = np.arange(flat.size)
     found = np.empty_like(flat)
     found[address ^ (address >> 7 & 1) << 4] = flat  # PTX ISA, 32-byte swizzle: bit 4 by bit 7
@@ -37,12 +37,13 @@ def operand(memory, columns, block, product):
     return memory[address ^ (address >> 7 & 1) << 4]
 
 
+@pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("tokens", range(8, FEW + 1, 8))
-def test_an_instruction_has_a_chain_in_each_half_and_zeros_beside(tokens):
-    columns = Columns(tokens=tokens, depth=DEPTH, halved=True)
-    a = np.random.default_rng(tokens).integers(1, 256, (tokens, DEPTH), dtype=np.uint8)
+def test_an_instruction_has_a_chain_in_each_half_and_zeros_beside(tokens, depth):
+    columns = Columns(tokens=tokens, depth=depth, halved=True)
+    a = np.random.default_rng(tokens).integers(1, 256, (tokens, depth), dtype=np.uint8)
     memory = stored(a, columns)
-    for block in range(DEPTH // CHUNK):
+    for block in range(depth // CHUNK):
         for product in range(PRODUCTS):
             got = operand(memory, columns, block, product)
             want = np.zeros((STEP, 2 * tokens), np.uint8)
@@ -52,12 +53,13 @@ def test_an_instruction_has_a_chain_in_each_half_and_zeros_beside(tokens):
             np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("tokens", range(8, FEW + 1, 8))
-def test_an_instruction_has_the_step_of_its_chain(tokens):
-    columns = Columns(tokens=tokens, depth=DEPTH, halved=False)
-    a = np.random.default_rng(tokens).integers(0, 256, (tokens, DEPTH), dtype=np.uint8)
+def test_an_instruction_has_the_step_of_its_chain(tokens, depth):
+    columns = Columns(tokens=tokens, depth=depth, halved=False)
+    a = np.random.default_rng(tokens).integers(0, 256, (tokens, depth), dtype=np.uint8)
     memory = stored(a, columns)
-    for block in range(DEPTH // CHUNK):
+    for block in range(depth // CHUNK):
         for product in range(PRODUCTS):
             first = block * CHUNK + STEP * product
             np.testing.assert_array_equal(operand(memory, columns, block, product), a[:, first : first + STEP].T)
@@ -65,7 +67,7 @@ def test_an_instruction_has_the_step_of_its_chain(tokens):
 
 def test_what_no_load_writes_is_read_as_zeros():
     """The check can fail: without them a chain has products of the other one's weights."""
-    columns = Columns(tokens=8, depth=DEPTH, halved=True)
-    memory = stored(np.ones((8, DEPTH), np.uint8), columns)
+    columns = Columns(tokens=8, depth=256, halved=True)
+    memory = stored(np.ones((8, 256), np.uint8), columns)
     assert (memory == 0).sum() == memory.size // 3
     assert operand(np.where(memory == 0, 7, memory), columns, 1, 2).min() == 1
