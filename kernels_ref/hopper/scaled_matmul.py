@@ -156,11 +156,11 @@ def _operand(a: Array, record: ScaledProduct, work: Work) -> Array:
 def _tiled(a: Array, body: Body) -> Array:
     """TMA fills up whole tiles of 8 rows and 128 columns, and a first one that is not whole; XLA must copy others.
 
-    Where lines have 16 bytes, filling up that first one takes TMA longer than XLA.
+    Where lines have 16 bytes, that takes TMA longer than XLA, which fills up whole units then.
     """
     m, k = a.shape
     lines = body.columns is not None and body.columns.halved
-    short = (-m % 8 if m > 8 or lines else 0, -k % CHUNK)
+    short = (-m % 8 if m > 8 or lines else 0, -k % (body.work.split.depth if lines else CHUNK))
     return jnp.pad(a, ((0, short[0]), (0, short[1]))) if any(short) else a
 
 

@@ -347,63 +347,6 @@ class TestPairs:
         assert (np.rint(product) != np.rint(np.float32(3.5))).any()
 
 
-class TestQuotients:
-    """The arithmetic of the kernels on NumPy, which keeps subnormal numbers as a GPU does."""
-
-    def test_reciprocals_are_near(self):
-        scale = np.arange(1 << 23, 1 << 24, 7, dtype=np.int32).astype(np.float32) * np.float32(2.0**-23)
-        error = block_quotient.reciprocal(scale, np).astype(np.float64) * scale - 1
-        assert np.abs(error).max() < 2.0**-22
-
-    @pytest.mark.parametrize(("bits", "ties"), [(11, 255), (11, 15), (4, 13)])
-    def test_exact_quotients_lie_on_the_right_side_of_every_tie(self, bits, ties):
-        """Next to each tie of each scale, on it, and by reciprocals that are three units off."""
-        scale = np.arange(1 << (bits - 1), 1 << bits).astype(np.float32)
-        tie = np.arange(1, ties + 1, dtype=np.float32)[:, None] / np.float32(2)
-        for off in (-3, 0, 3):
-            inverse = (block_quotient.reciprocal(scale, np).view(np.int32) + np.int32(off)).view(np.float32)
-            for step in (-2, -1, 0, 1, 2):
-                x = ((tie * scale).view(np.int32) + np.int32(step)).view(np.float32)
-                got = block_quotient.quotient(x, *np.broadcast_arrays(scale, inverse), bits, np)
-                assert (np.sign(got - tie) == np.sign(step)).all()
-
-    def test_a_wrong_remainder_is_seen(self):
-        """The first guess alone, without the remainder, takes neighbours of ties for ties."""
-        scale, tie = np.float32(1025.0), np.float32(3.5)
-        x = np.nextafter(tie * scale, np.float32(0))
-        inverse = block_quotient.reciprocal(np.float32([1025.0]), np)
-        kept = block_quotient.quotient(np.float32([x]), np.float32([0]), inverse, 11, np)  # the remainder is all of x
-        assert kept[0] > 2 * tie - 0.1
-        assert block_quotient.quotient(np.float32([x]), scale, inverse, 11, np)[0] < tie
-
-    def test_moderate_quotients_are_those_of_ieee_754(self):
-        rng = np.random.default_rng(0)
-        a = rng.integers(1 << 23, 0x7F800000, 1 << 18, dtype=np.int32)
-        b = np.where(rng.random(1 << 18) < 0.5, a + rng.integers(-4, 5, a.shape, dtype=np.int32), rng.permutation(a))
-        a, b = a.view(np.float32), np.clip(b, 1 << 23, 0x7F7FFFFF).astype(np.int32).view(np.float32)
-        with np.errstate(over="ignore", under="ignore"):
-            want, got = a / b, block_quotient.divide_moderate(a, b, np)
-        normal = (want >= 2.0**-126) & np.isfinite(want)
-        np.testing.assert_array_equal(got[normal], want[normal])
-        assert ((got[want < 2.0**-126] > 0) & (got[want < 2.0**-126] < 2.0**-124)).all()
-
-    def test_full_quotients_are_those_of_ieee_754(self):
-        rng = np.random.default_rng(1)
-        a = rng.integers(0, 0x7F800001, 1 << 16, dtype=np.int32).view(np.float32)
-        b = rng.integers(1, 0x7F800000, 1 << 16, dtype=np.int32).view(np.float32)
-        with np.errstate(all="ignore"):
-            want = a / b
-        got = np.asarray(block_quotient.divide(jnp.asarray(a), jnp.asarray(b)))
-        np.testing.assert_array_equal(got.view(np.int32), want.view(np.int32))
-
-    @pytest.mark.parametrize("divisor", [6.0, 7.0, 7.5, 127.0, 448.0])
-    def test_quotients_by_few_bits_are_those_of_ieee_754(self, divisor):
-        a = np.random.default_rng(2).integers(27 << 23, 0x7F800000, 1 << 16, dtype=np.int32).view(np.float32)
-        by = np.float32([divisor])
-        got = block_quotient.quotient(a, by, block_quotient.reciprocal(by, np), 8, np)
-        np.testing.assert_array_equal(got, a / by)
-
-
 class TestRefusals:
     @pytest.mark.parametrize(
         ("name", "rule", "said"),

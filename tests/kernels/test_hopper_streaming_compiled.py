@@ -92,7 +92,7 @@ def test_products_neither_spill_nor_wait_and_fuse_what_is_declared_alone(name, m
 
 
 @pytest.mark.parametrize("m", [5, 12, 300])
-@pytest.mark.parametrize("name", ["w4a8_qqq_channel", "mxfp4_bf16"])
+@pytest.mark.parametrize("name", ["w4a8_qqq_channel", "mxfp4_bf16", "nvfp4_e4m3"])
 def test_ragged_sizes(name, m):
     report = mosaic(compiled(name, m, n=200, k=544)).resources
     assert report is not None
