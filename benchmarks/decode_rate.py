@@ -10,15 +10,13 @@ would take at that rate. Exit status: 0 measured, 2 no GPU; ``--list`` needs non
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+import by_batch
 import jax
 import jax.numpy as jnp
-import record
 from clock import say
 
 from analysis.bench.matrix_rate import BLOCKS, activations, everywhere, sums_of
@@ -40,29 +38,9 @@ TOKENS = (8, 16, 64)
 WARPGROUPS, ROUNDS, STORED = 3, 1600, 4
 
 
-def main() -> int:
-    options = arguments()
-    if options.list:
-        print("\n".join(options.products))
-        return 0
-    if jax.default_backend() != "gpu":
-        say(f"no GPU: the backend is {jax.default_backend()}")
-        return 2
-    rows = [measured(scaled_product(name), tokens) for name in options.products for tokens in TOKENS]
-    record.write(options.out, {"rounds": ROUNDS, "rows": rows})
-    return 0
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("out/decode_rate.json"), help="the record, JSON")
-    parser.add_argument("--products", nargs="+", choices=PRODUCTS, default=list(PRODUCTS))
-    parser.add_argument("--list", action="store_true", help="name the products and stop")
-    return parser.parse_args()
-
-
-def measured(product: ScaledProduct, tokens: int) -> dict[str, Any]:
+def measured(name: str, tokens: int) -> dict[str, Any]:
     """A row of the record."""
+    product = scaled_product(name)
     words = jax.random.bits(jax.random.key(0), (STORED * lines(decoder(product)), LINE), jnp.uint32)
     activations = drawn(jax.random.key(1), (tokens, CHUNK), product.a)
     run: Any = jax.jit(kernel(product, tokens))
@@ -124,4 +102,4 @@ def kernel(product: ScaledProduct, tokens: int) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(by_batch.run("decode_rate", __doc__, measured, PRODUCTS, TOKENS, rounds=ROUNDS))

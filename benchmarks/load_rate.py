@@ -9,14 +9,11 @@ bytes, a plain read. Weights are rotated past the L2. Exit status: 0 measured, 2
 
 from __future__ import annotations
 
-import argparse
 import math
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import jax
-import record
+import by_batch
 from clock import say
 
 from analysis.bench import measured, xla_calls
@@ -38,27 +35,6 @@ PRODUCTS = (
 )
 TOKENS = (1, 16, 64)
 N, K = 28672, 8192
-
-
-def main() -> int:
-    options = arguments()
-    if options.list:
-        print("\n".join(options.products))
-        return 0
-    if jax.default_backend() != "gpu":
-        say(f"no GPU: the backend is {jax.default_backend()}")
-        return 2
-    rows = [rated(name, tokens) for name in options.products for tokens in TOKENS]
-    record.write(options.out, {"n": N, "k": K, "rows": rows})
-    return 0
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("out/load_rate.json"), help="the record, JSON")
-    parser.add_argument("--products", nargs="+", choices=scaled_products(), default=list(PRODUCTS))
-    parser.add_argument("--list", action="store_true", help="name the products and stop")
-    return parser.parse_args()
 
 
 def rated(name: str, tokens: int) -> dict[str, Any]:
@@ -83,4 +59,4 @@ def _read(size: int) -> float:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(by_batch.run("load_rate", __doc__, rated, PRODUCTS, TOKENS, known=scaled_products(), n=N, k=K))
