@@ -103,23 +103,25 @@ def rates() -> str:
 
 def decoding() -> str:
     """Decoding and multiplying without memory: how long a layer would take, by product and batch."""
-    cells: dict[str, dict[int, str]] = {}
-    for row in json.loads(DECODING.read_text(encoding="utf-8"))["rows"]:
-        cells.setdefault(row["what"], {})[row["m"]] = f"{row['layer_us']:.1f} us"
-    batches = sorted({m for row in cells.values() for m in row})
-    rows = [(what, *(found[m] for m in batches)) for what, found in cells.items()]
-    return _table(("product", *(f"M = {m}" for m in batches)), rows)
+    return _by_batch(DECODING, "product", lambda row: f"{row['layer_us']:.1f} us")
 
 
 def loading() -> str:
     """Loading without decoding and multiplying, beside the kernel and a plain read, by product and batch."""
+
+    def times(row: dict[str, Any]) -> str:
+        return ", ".join(f"{row[what]:.1f}" for what in ("read", "loading", "kernel"))
+
+    return _by_batch(LOADING, "product: read, loading, kernel", times)
+
+
+def _by_batch(record: Path, head: str, cell: Callable[[dict[str, Any]], str]) -> str:
     cells: dict[str, dict[int, str]] = {}
-    for row in json.loads(LOADING.read_text(encoding="utf-8"))["rows"]:
-        times = (row["read"], row["loading"], row["kernel"])
-        cells.setdefault(row["what"], {})[row["m"]] = ", ".join(f"{time:.1f}" for time in times)
+    for row in json.loads(record.read_text(encoding="utf-8"))["rows"]:
+        cells.setdefault(row["what"], {})[row["m"]] = cell(row)
     batches = sorted({m for row in cells.values() for m in row})
     rows = [(what, *(found[m] for m in batches)) for what, found in cells.items()]
-    return _table(("product: read, loading, kernel", *(f"M = {m}" for m in batches)), rows)
+    return _table((head, *(f"M = {m}" for m in batches)), rows)
 
 
 def profile() -> str:
