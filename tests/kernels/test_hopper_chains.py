@@ -37,32 +37,28 @@ def operand(memory, columns, block, product):
     return memory[address ^ (address >> 7 & 1) << 4]
 
 
+def wanted(a, columns, block, product):
+    """A step of a chain; or a chain in each half of K and of the columns, with zeros beside."""
+    if not columns.halved:
+        first = block * CHUNK + STEP * product
+        return a[:, first : first + STEP].T
+    found, first = np.zeros((STEP, 2 * columns.tokens), np.uint8), block * CHUNK + 16 * product
+    found[:16, : columns.tokens] = a[:, first : first + 16].T
+    found[16:, columns.tokens :] = a[:, first + 64 : first + 80].T
+    return found
+
+
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("tokens", range(8, FEW + 1, 8))
-def test_an_instruction_has_a_chain_in_each_half_and_zeros_beside(tokens, depth):
-    columns = Columns(tokens=tokens, depth=depth, halved=True)
+@pytest.mark.parametrize("halved", [False, True])
+def test_an_instruction_has_what_its_weights_are_multiplied_by(tokens, depth, halved):
+    columns = Columns(tokens=tokens, depth=depth, halved=halved)
     a = np.random.default_rng(tokens).integers(1, 256, (tokens, depth), dtype=np.uint8)
     memory = stored(a, columns)
     for block in range(depth // CHUNK):
         for product in range(PRODUCTS):
             got = operand(memory, columns, block, product)
-            want = np.zeros((STEP, 2 * tokens), np.uint8)
-            first = block * CHUNK + 16 * product
-            want[:16, :tokens] = a[:, first : first + 16].T
-            want[16:, tokens:] = a[:, first + 64 : first + 80].T
-            np.testing.assert_array_equal(got, want)
-
-
-@pytest.mark.parametrize("depth", DEPTHS)
-@pytest.mark.parametrize("tokens", range(8, FEW + 1, 8))
-def test_an_instruction_has_the_step_of_its_chain(tokens, depth):
-    columns = Columns(tokens=tokens, depth=depth, halved=False)
-    a = np.random.default_rng(tokens).integers(0, 256, (tokens, depth), dtype=np.uint8)
-    memory = stored(a, columns)
-    for block in range(depth // CHUNK):
-        for product in range(PRODUCTS):
-            first = block * CHUNK + STEP * product
-            np.testing.assert_array_equal(operand(memory, columns, block, product), a[:, first : first + STEP].T)
+            np.testing.assert_array_equal(got, wanted(a, columns, block, product))
 
 
 def test_what_no_load_writes_is_read_as_zeros():
