@@ -10,14 +10,13 @@ J.-M. Muller et al., Handbook of Floating-Point Arithmetic, 2nd ed., 4.7.2.
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
 
+from kernels_ref.hopper import element_words
 from kernels_ref.hopper.element_lanes import Lanes, MlirPairs
 from kernels_ref.hopper.element_pairs import float_word
-from kernels_ref.hopper.element_words import unpacked
 from kernels_ref.hopper.traced import jnp
 from kernels_ref.pallas import pallas
 
@@ -44,19 +43,14 @@ def _nearer(lanes: Lanes, near: Any, a: Any, minus_b: Any, inverse: Any) -> Any:
 def divide(a: Any, b: Any, inverse: Any, *, layout: Any) -> Any:
     """`quotient` of float32 arrays of one axis in a kernel, whose threads have what ``layout`` says."""
     plgpu, _ = pallas()
-    operands = [plgpu.layout_cast(x, layout) for x in (a, b, inverse)]
-    result = plgpu.ShapeDtypeStruct(a.shape, jnp.float32, layout=layout)
-    return plgpu.inline_mgpu(arg_types=(layout,) * 3, return_type=result)(_emit)(*operands)
+    operands = [plgpu.layout_cast(x, layout).view(jnp.int32) for x in (a, b, inverse)]
+    result = plgpu.ShapeDtypeStruct(a.shape, jnp.int32, layout=layout)
+    return plgpu.inline_mgpu(arg_types=(layout,) * 3, return_type=result)(_emit)(*operands).view(jnp.float32)
 
 
 def _emit(_: Any, *arrays: Any) -> Any:
-    lanes = MlirPairs()
-    ir: Any = importlib.import_module("jaxlib.mlir.ir")
-    vector: Any = importlib.import_module("jaxlib.mlir.dialects.vector")
-    mgpu: Any = importlib.import_module("jax.experimental.mosaic.gpu")
-    single, out = ir.F32Type.get(), np.empty(arrays[0].registers.shape, object)
+    lanes, out = MlirPairs(), np.empty(arrays[0].registers.shape, object)
     for i, registers in enumerate(zip(*(array.registers.flat for array in arrays), strict=True)):
-        words = [[lanes.arith.bitcast(lanes.i32, x) for x in unpacked(register)] for register in registers]
-        found = [lanes.arith.bitcast(single, quotient(lanes, *terms)) for terms in zip(*words, strict=True)]
-        out.flat[i] = vector.from_elements(ir.VectorType.get((len(found),), single), found)
-    return mgpu.FragmentedArray(_registers=out, _layout=arrays[0].layout, _is_signed=None)
+        terms = zip(*map(element_words.unpacked, registers), strict=True)
+        out.flat[i] = element_words.packed([quotient(lanes, *words) for words in terms])
+    return element_words.array(out, arrays[0].layout)

@@ -59,8 +59,8 @@ def _emit(program: Program, shape: tuple[int, ...], layout: Any, _: Any, words: 
     for i, vector in enumerate(vectors):
         own, shared = unpacked(vector), [unpacked(row.registers.flat[i // each])[0] for row in rows]
         groups = [own[first : first + program.before] for first in range(0, len(own), program.before)]
-        out.flat[i] = _packed([word for group in groups for word in program.steps(lanes, group, shared)])
-    return _array(out, layout)
+        out.flat[i] = packed([word for group in groups for word in program.steps(lanes, group, shared)])
+    return array(out, layout)
 
 
 def folded(fold: Callable[[Lanes, list[Any]], Any], words: Any, layout: Any, *, interpret: bool) -> Any:
@@ -84,8 +84,8 @@ def _emit_fold(fold: Callable[[Lanes, list[Any]], Any], _: Any, words: Any) -> A
         found = fold(lanes, [word for vector in vectors[i * each : (i + 1) * each] for word in unpacked(vector)])
         for step in range((words.shape[1] // own).bit_length() - 1):
             found = lanes.greater(found, utils.shfl_bfly(found, 1 << step))
-        out.flat[i] = _packed([found])
-    return _array(out, layout)
+        out.flat[i] = packed([found])
+    return array(out, layout)
 
 
 def unpacked(vector: Any) -> list[Any]:
@@ -94,12 +94,14 @@ def unpacked(vector: Any) -> list[Any]:
     return [dialect.extract(vector, [], [i]) for i in range(vector.type.shape[0])]
 
 
-def _packed(words: list[Any]) -> Any:
+def packed(words: list[Any]) -> Any:
+    """A vector in MLIR of words."""
     ir: Any = importlib.import_module("jaxlib.mlir.ir")
     dialect: Any = importlib.import_module("jaxlib.mlir.dialects.vector")
     return dialect.from_elements(ir.VectorType.get((len(words),), words[0].type), words)
 
 
-def _array(registers: Any, layout: Any) -> Any:
+def array(registers: Any, layout: Any) -> Any:
+    """Vectors of words as Mosaic's array of int32."""
     mgpu: Any = importlib.import_module("jax.experimental.mosaic.gpu")
     return mgpu.FragmentedArray(_registers=registers, _layout=layout, _is_signed=True)
