@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from analysis.bench.xla_calls import drawn
-from kernels_ref.hopper.streaming import DTYPES, swizzled
+from kernels_ref.hopper.streaming import DTYPES
+from kernels_ref.hopper.swizzle import swizzled
 from kernels_ref.pallas import pallas
 
 ROWS, DEPTH, CHAINS, WARPGROUPS = 64, 128, 4, 2

@@ -21,6 +21,7 @@ from typing import Any
 
 from kernels_ref.hopper.fragments import CHUNK, ROWS
 from kernels_ref.hopper.mlir_thread import MlirThread
+from kernels_ref.hopper.swizzle import swizzled
 from kernels_ref.hopper.traced import jnp
 from kernels_ref.mlir_words import MlirWords
 from kernels_ref.pallas import pallas
@@ -45,8 +46,8 @@ class Columns:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the array: with halves, for each block of 128 bytes its first half, zeros, its second half."""
-        return (3 * self.depth // CHUNK, self.tokens, CHUNK // 2) if self.halved else (self.tokens, self.depth)
+        """Of the array with halves: for each block of 128 bytes its first half, zeros, its second half."""
+        return 3 * self.depth // CHUNK, self.tokens, CHUNK // 2
 
     @property
     def transforms(self) -> tuple[Any, ...]:
@@ -54,13 +55,12 @@ class Columns:
         plgpu, _ = pallas()
         if self.halved:
             return (plgpu.TilingTransform((8, LINE)),)
-        return (plgpu.TilingTransform((8, STEP)), plgpu.SwizzleTransform(STEP))
+        return swizzled(STEP, jnp.float8_e4m3fn)
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """The rows of the first axis that are loaded, one by one; none where it is all at once."""
-        blocks = range(self.depth // CHUNK)
-        return tuple(3 * block + part for block in blocks for part in (0, 2)) if self.halved else ()
+        """The rows of the first axis of `shape` that are loaded, one by one."""
+        return tuple(3 * block + part for block in range(self.depth // CHUNK) for part in (0, 2))
 
     @property
     def _half(self) -> int:

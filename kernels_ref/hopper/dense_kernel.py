@@ -13,6 +13,7 @@ from kernels_ref.hopper.dense_stream import Ring
 from kernels_ref.hopper.dense_variant import SQUARE
 from kernels_ref.hopper.dense_weights import block_lines
 from kernels_ref.hopper.planes import LINE
+from kernels_ref.hopper.swizzle import swizzled
 from kernels_ref.pallas import interpreter, pallas
 
 
@@ -61,7 +62,7 @@ def _scratch(plan: Plan) -> list[Any]:
 
     def stages(rows: int) -> Any:
         shape = (variant.stages, rows, variant.depth)
-        return plgpu.SMEM(shape, plan.operand, transforms=_swizzled(variant.depth, 8))
+        return plgpu.SMEM(shape, plan.operand, transforms=swizzled(variant.depth, plan.operand))
 
     words = (variant.stages, variant.warpgroups, block_lines(plan.product), LINE) if plan.is_expanded else ()
     users = variant.warpgroups
@@ -72,14 +73,7 @@ def _scratch(plan: Plan) -> list[Any]:
         plgpu.SMEM(words, jnp.uint32) if plan.is_expanded else stages(variant.rows),
         stages(variant.columns),
         plgpu.SMEM((variant.stages, variant.rows if plan.streamed else 1), plan.streamed_type),
-        plgpu.SMEM(squares, plan.out, transforms=_swizzled(SQUARE, plan.out_bits)),
+        plgpu.SMEM(squares, plan.out, transforms=swizzled(SQUARE, plan.out)),
         plgpu.Barrier(num_arrivals=arrivals, num_barriers=variant.stages),
         plgpu.ClusterBarrier(collective_axes=(PLACE,), **free) if variant.cluster > 1 else plgpu.Barrier(**free),
     ]
-
-
-def _swizzled(columns: int, bits: int) -> tuple[Any, ...]:
-    """How rows of so many elements lie in shared memory, as TMA writes and wgmma reads them."""
-    plgpu, _ = pallas()
-    swizzle = plgpu.find_swizzle(columns * bits)
-    return plgpu.TilingTransform((8, swizzle * 8 // bits)), plgpu.SwizzleTransform(swizzle)

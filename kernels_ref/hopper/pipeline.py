@@ -21,9 +21,9 @@ class Operand:
 
     shape: tuple[int, ...]  #: in shared memory
     dtype: Any
-    #: where it lies in the array, for a thread block, a pass and a step; with ``parts``, where each of them lies
-    place: Callable[[Any, Any, Any], Any]
-    parts: tuple[int, ...] = ()  #: rows of the first axis in shared memory that are brought one by one, if not all
+    #: where its parts lie in the array, for a thread block, a pass and a step
+    places: Callable[[Any, Any, Any], list[tuple[Any, ...]]]
+    parts: tuple[Any, ...] = (...,)  #: where they lie in shared memory: all of it is one
     transforms: tuple[Any, ...] = ()
     axis: str | None = None  #: of the cluster whose thread blocks load it together
 
@@ -32,18 +32,11 @@ class Operand:
         """Of a unit."""
         return math.prod(self.shape) * jnp.dtype(self.dtype).itemsize
 
-    @property
-    def loads(self) -> int:
-        """For each unit."""
-        return len(self.parts) or 1
-
     def load(self, array: Any, slot: Any, loaded: Any, at: tuple[Any, Any, Any]) -> None:
         """Bring a unit to its place in shared memory."""
         plgpu, _ = pallas()
-        found = self.place(*at)
-        places, targets = (found, [slot.at[part] for part in self.parts]) if self.parts else ([found], [slot])
-        for place, target in zip(places, targets, strict=True):
-            plgpu.copy_gmem_to_smem(array.at[place], target, loaded, collective_axes=self.axis)
+        for place, part in zip(self.places(*at), self.parts, strict=True):
+            plgpu.copy_gmem_to_smem(array.at[place], slot.at[part], loaded, collective_axes=self.axis)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +60,7 @@ class Pipeline:
         again.
         """
         plgpu, pl = pallas()
-        arrivals = sum(x.loads for x in self.operands.values())
+        arrivals = sum(len(x.parts) for x in self.operands.values())
         axes = {x.axis for x in self.operands.values() if x.axis}
         barrier, over = (plgpu.ClusterBarrier, {"collective_axes": tuple(axes)}) if axes else (plgpu.Barrier, {})
         shared = {

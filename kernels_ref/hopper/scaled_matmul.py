@@ -159,7 +159,7 @@ def _tiled(a: Array, body: Body) -> Array:
     Where lines have 16 bytes, that takes TMA longer than XLA, which fills up whole units then.
     """
     m, k = a.shape
-    lines = body.columns is not None and body.columns.halved
+    lines = body.halves is not None
     short = (-m % 8 if m > 8 or lines else 0, -k % (body.work.split.depth if lines else CHUNK))
     return jnp.pad(a, ((0, short[0]), (0, short[1]))) if any(short) else a
 

@@ -24,6 +24,7 @@ from kernels_ref.hopper.join import Gathered, Join, Planes
 from kernels_ref.hopper.pipeline import Operand, Pipeline
 from kernels_ref.hopper.planes import LINE, lines
 from kernels_ref.hopper.rows import RowTerms
+from kernels_ref.hopper.swizzle import swizzled
 from kernels_ref.hopper.traced import jnp, lax
 from kernels_ref.hopper.variant import SHARED, Variant
 from kernels_ref.hopper.work import Work
@@ -77,10 +78,15 @@ class Body:
             return None
         return Columns(tokens=self.tokens, depth=self.work.split.depth, halved=halved)
 
+    @property
+    def halves(self) -> Columns | None:
+        """`columns` where an instruction has two chains."""
+        return self.columns if self.columns is not None and self.columns.halved else None
+
     def prepare(self, buffers: dict[str, Any]) -> None:
         """Fill what the products read of shared memory and no load writes."""
-        if self.columns is not None and self.columns.halved:
-            self.columns.clear(buffers["a"])
+        if self.halves is not None:
+            self.halves.clear(buffers["a"])
 
     @property
     def cluster(self) -> int:
@@ -274,14 +280,6 @@ class Own:
         return [(piece, pl.ds(start + i // share * body.width, body.width)) for i, piece in enumerate(found)]
 
 
-def swizzled(columns: int, dtype: Any) -> tuple[Any, ...]:
-    """The tiles of an operand whose rows are read ``columns`` at a time."""
-    plgpu, _ = pallas()
-    bits = 8 * jnp.dtype(dtype).itemsize
-    swizzle = plgpu.find_swizzle(columns * bits)
-    return (plgpu.TilingTransform((8, swizzle * 8 // bits)), plgpu.SwizzleTransform(swizzle))
-
-
 def brought(body: Body, names: list[str]) -> dict[str, Operand]:
     """What TMA brings for a unit of a thread block's run, by the names of `kernel`'s operands."""
     _, pl = pallas()
@@ -289,29 +287,27 @@ def brought(body: Body, names: list[str]) -> dict[str, Operand]:
     axis = "half" if body.cluster > 1 else None
 
     def of_unit(shape: tuple[int, int]) -> Operand:
-        def place(block: Any, _: Any, step: Any) -> tuple[Any, ...]:
+        def places(block: Any, _: Any, step: Any) -> list[tuple[Any, ...]]:
             tile, k = work.place(block, step)
             half = lax.axis_index("half") if axis else 0
-            return tile * work.steps + k, pl.ds(half * shape[0], shape[0]), slice(None)
+            return [(tile * work.steps + k, pl.ds(half * shape[0], shape[0]), slice(None))]
 
-        return Operand(shape=shape, dtype=jnp.uint32, place=place)
+        return Operand(shape=shape, dtype=jnp.uint32, places=places)
 
-    def of_tokens(block: Any, passed: Any, step: Any) -> tuple[Any, ...]:
-        return pl.ds(passed * body.tokens, body.tokens), pl.ds(work.place(block, step)[1] * depth, depth)
+    def of_tokens(width: int, block: Any, passed: Any, step: Any) -> list[tuple[Any, ...]]:
+        first, tokens = work.place(block, step)[1] * depth, pl.ds(passed * body.tokens, body.tokens)
+        return [(tokens, pl.ds(first + at, width)) for at in range(0, depth, width)]
 
-    def of_groups(block: Any, passed: Any, step: Any) -> tuple[Any, ...]:
-        return pl.ds(work.place(block, step)[1] * groups, groups), pl.ds(passed * body.tokens, body.tokens)
-
-    def of_halves(block: Any, passed: Any, step: Any) -> list[tuple[Any, ...]]:
-        tokens, k = of_tokens(block, passed, step)
-        return [(tokens, pl.ds(k.start + at, CHUNK // 2)) for at in range(0, depth, CHUNK // 2)]
+    def of_groups(block: Any, passed: Any, step: Any) -> list[tuple[Any, ...]]:
+        return [(pl.ds(work.place(block, step)[1] * groups, groups), pl.ds(passed * body.tokens, body.tokens))]
 
     def activations() -> Operand:
-        columns, operand = body.columns, functools.partial(Operand, dtype=body.dtype, axis=axis)
-        if columns is None:
-            return operand(shape=(body.tokens, depth), place=of_tokens, transforms=swizzled(body.width, body.dtype))
-        place = of_halves if columns.halved else of_tokens
-        return operand(shape=columns.shape, place=place, parts=columns.parts, transforms=columns.transforms)
+        halves, operand = body.halves, functools.partial(Operand, dtype=body.dtype, axis=axis)
+        if halves is None:
+            places, tiles = functools.partial(of_tokens, depth), swizzled(body.width, body.dtype)
+            return operand(shape=(body.tokens, depth), places=places, transforms=tiles)
+        places = functools.partial(of_tokens, CHUNK // 2)
+        return operand(shape=halves.shape, places=places, parts=halves.parts, transforms=halves.transforms)
 
     count = body.rows // ROWS * (depth // CHUNK) * lines(decoder(product))
     groups = depth // (product.group or CHUNK)
@@ -319,7 +315,7 @@ def brought(body: Body, names: list[str]) -> dict[str, Operand]:
         "words": lambda: of_unit((count, LINE)),
         "scales": lambda: of_unit(rows.scales(product, depth).shape(body.rows)),
         "zeros": lambda: of_unit(rows.zeros(depth).shape(body.rows)),
-        "columns": lambda: Operand(shape=(groups, body.tokens), dtype=jnp.float32, place=of_groups),
+        "columns": lambda: Operand(shape=(groups, body.tokens), dtype=jnp.float32, places=of_groups),
         "a": activations,
     }
     return {name: found[name]() for name in names}

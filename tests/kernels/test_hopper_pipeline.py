@@ -21,4 +21,4 @@ def test_no_warpgroup_waits_for_registers_that_the_thread_block_did_not_begin_wi
 
 
 def test_bytes_of_an_operand():
-    assert Operand(shape=(64, 256), dtype="bfloat16", place=lambda *_: ()).bytes == 64 * 256 * 2
+    assert Operand(shape=(64, 256), dtype="bfloat16", places=lambda *_: []).bytes == 64 * 256 * 2
