@@ -161,7 +161,6 @@ def by_words(program: Program, size: int, *, interpret: bool = False) -> Any:
         scratch_types=[plgpu.SMEM((count,), jnp.int32) for count in staged],
         grid=(size // before,),
         grid_names=("cta",),
-        compiler_params=None if staged else without_barriers(),
         interpret=interpreter(interpret),
     )
 
