@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from formats.products import Factor, ScaledProduct, scaled_product, scaled_products
 from kernels_ref.contracts.record import KernelContract, Operand, Operation, Shape
+from kernels_ref.hopper.cut import default_split
 from kernels_ref.hopper.dense_plan import is_dense
-from kernels_ref.hopper.packed import default_split
 
 GOLDEN = "reference.scaled_product.scaled_matmul"
 STREAMED = "kernels_ref.hopper.scaled_matmul"

@@ -6,13 +6,14 @@
 """
 
 from kernels_ref.hopper.block import quantize_blocks, quantize_packed
+from kernels_ref.hopper.cut import default_split
 from kernels_ref.hopper.dense import dense_matmul
 from kernels_ref.hopper.dense_variant import DenseVariant
 from kernels_ref.hopper.dense_weights import DenseWeights, dense_weights, pack_dense
 from kernels_ref.hopper.element_codebook import decode_codebook, encode_codebook
 from kernels_ref.hopper.element_packed import decode_packed, encode_packed
 from kernels_ref.hopper.element_requantise import requantise
-from kernels_ref.hopper.packed import PackedWeights, default_split, pack_weights
+from kernels_ref.hopper.packed import PackedWeights, pack_weights
 from kernels_ref.hopper.scaled_matmul import scaled_matmul, streamed
 from kernels_ref.hopper.variant import Variant
 

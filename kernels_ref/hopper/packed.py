@@ -14,13 +14,14 @@ from jax.typing import ArrayLike
 from formats.products import Factor, ScaledProduct, StreamK, Weight, scaled_product
 from formats.products.record import value_format
 from kernels_ref.hopper import rows
+from kernels_ref.hopper.cut import default_split
 from kernels_ref.hopper.decoder import Finish, decoder, left_over
 from kernels_ref.hopper.flags import PASSES, cleared
 from kernels_ref.hopper.fragments import CHUNK
 from kernels_ref.hopper.planes import pack_planes
 from kernels_ref.hopper.rows import RowWords
 from kernels_ref.hopper.traced import jnp, lax
-from kernels_ref.hopper.work import Work
+from kernels_ref.hopper.work import PAIRS, Work
 from reference.codec import decode
 from reference.products.arguments import Size, check_given, groups_of
 from reference.products.terms import check_dtype, checked, refuse_missing_weights
@@ -110,32 +111,6 @@ def pack_weights(
     )
 
 
-def default_split(product: str | ScaledProduct, *, weights: int | None = None) -> StreamK:
-    """How K is cut where nothing else is said: of the units tried on an H200, the fastest for up to 64 tokens.
-
-    ``weights`` is N times K, where it may be small: with fewer than four units for a thread block, units of 64 rows are
-    faster. `pack_weights` does not ask for it, so that one cut holds for all matrices of a product.
-
-    Three warpgroups of a thread block take turns where few bits make many instructions: where weights are made two at a
-    time, or sums are scaled; two do elsewhere. With activations of 8 bits, two thread blocks share their loads; those
-    of 16 bits take more of shared memory, where two units and more must fit.
-
-    >>> default_split("w4a16_g128"), default_split("w8a8_int8")
-    (StreamK(rows=192, depth=256, blocks=132), StreamK(rows=256, depth=512, blocks=66))
-    >>> default_split("w4a16_g128", weights=4096 * 4096)
-    StreamK(rows=64, depth=512, blocks=132)
-    """
-    record = scaled_product(product)
-    code, wide = decoder(record), record.a == "bfloat16"
-    many = code.bits <= 2 or (code.bits < 8 and wide) or (code.bits <= 4 and (code.lane == 16 or record.scales_sums))
-    folded = record.scales_sums and code.bits <= 4
-    together = 1 if wide or folded or record.weight_rows > 1 else 2
-    rows, depth = 192 if many else 128, 256 if wide or folded else 512
-    if weights is not None and weights < 4 * 132 * rows * depth:
-        return StreamK(rows=64, depth=512, blocks=132)
-    return StreamK(rows=rows * together, depth=depth, blocks=132 // together)
-
-
 def _array(term: ArrayLike) -> Any:
     return term if isinstance(term, Array) else np.asarray(term)
 
@@ -151,8 +126,9 @@ def _word(term: Any) -> Array:
 def _work(record: ScaledProduct, shape: tuple[int, ...], split: StreamK) -> Work:
     if len(shape) != 2 or 0 in shape:
         raise ValueError(f"w needs two axes (N, K) that are not empty; its shape is {shape}")
-    if split.rows not in (64, 128, 192, 256, 384):  # a fifth warpgroup in a thread block would wait for registers
-        raise ValueError(f"split.rows={split.rows} must be 64, 128, 192, or 256 or 384 for two thread blocks")
+    if split.rows not in (64, 128, 192, 256, 384) or (split.rows == 384 and split.blocks > PAIRS):
+        # a fifth warpgroup in a thread block would wait for registers
+        raise ValueError(f"split.rows={split.rows} must be 64, 128, 192, 256, or 384 with at most {PAIRS} blocks")
     if split.depth % CHUNK or (record.weight_rows % split.rows and record.weight_rows != 1):
         raise ValueError(f"split {split} must have a depth that is a multiple of {CHUNK}, and rows that share scales")
     if record.a == "int8" and decoder(record).exponent and shape[1] >= _LONGEST:

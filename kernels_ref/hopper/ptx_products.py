@@ -9,15 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from formats.products import Factor, ScaledProduct, Weight, scaled_product, scaled_products
+from formats.products import Factor, ScaledProduct, StreamK, Weight, scaled_product, scaled_products
+from kernels_ref.hopper.cut import default_split
 from kernels_ref.hopper.dense import default_variant, dense_matmul
 from kernels_ref.hopper.dense_plan import is_dense, is_expanded
 from kernels_ref.hopper.dense_weights import pack_dense
 from kernels_ref.hopper.fragments import ROWS
-from kernels_ref.hopper.packed import PackedWeights, default_split, pack_weights
+from kernels_ref.hopper.packed import PackedWeights, pack_weights
 from kernels_ref.hopper.ptx_case import Case, Program
 from kernels_ref.hopper.ptx_lint import Claims
-from kernels_ref.hopper.scaled_matmul import streamed
+from kernels_ref.hopper.scaled_matmul import dealt, streamed
 from kernels_ref.hopper.variant import Variant
 from kernels_ref.hopper.work import Work
 from reference.products.arguments import expected, size
@@ -30,15 +31,20 @@ _THREADS = 128
 
 
 def streamed_products() -> Iterator[Case]:
-    """`kernels_ref.hopper.streamed`: every product, at each batch."""
+    """`kernels_ref.hopper.streamed`: every product, at each batch, and cut as is best for these N and K."""
     for name in scaled_products():
-        for m in BATCHES:
-            yield _streamed(scaled_product(name), m)
+        product = scaled_product(name)
+        usual, few = default_split(product), default_split(product, shape=(N, K), tokens=16)
+        yield from (_streamed(product, m, usual) for m in BATCHES)
+        if few != usual:
+            yield from (_streamed(product, m, few) for m in BATCHES if m <= 64)
 
 
-def _streamed(product: ScaledProduct, m: int) -> Case:
+def _streamed(product: ScaledProduct, m: int, split: StreamK) -> Case:
+    work = dealt(product, Work(split=split, n=N, k=K), m)
+
     def pack(w: Any, terms: Any) -> PackedWeights:
-        return pack_weights(w, product=product, **terms)
+        return pack_weights(w, product=product, split=split, **terms)
 
     def run(packed: PackedWeights, a: Any, late: Any) -> Any:
         return streamed(packed, a, **late)
@@ -49,23 +55,24 @@ def _streamed(product: ScaledProduct, m: int) -> Case:
         packed: Any = jax.eval_shape(pack, _array((N, K), "uint8"), terms)  # pyright: ignore[reportUnknownMemberType]
         return run, (packed, _array((m, K), _codes(product.a)), late)
 
-    return Case(name=f"streamed {product.name} M={m}", program=program, claims=_of_streamed(product, m))
+    name = f"streamed {product.name} M={m}" + (", K whole" if work.planes == 1 else "")
+    return Case(name=name, program=program, claims=_of_streamed(product, m, work))
 
 
-def _of_streamed(product: ScaledProduct, m: int) -> Claims:
+def _of_streamed(product: ScaledProduct, m: int, work: Work) -> Claims:
     """What follows from the record, for a thread and a unit of K.
 
     Each sum takes one fused addition for each group, where groups are folded so. Expanding two weights to bfloat16
     takes one of halves, and scaling them one more; expanding them to float16 takes one, and requantising them one more:
     all but the last are exact, or products alone. Parts of a tile are handed over by one semaphore.
     """
-    split = default_split(product)
+    split = work.split
     folds = split.depth // (product.group or split.depth) if product.scales_sums else 0
     pairs = ROWS * split.depth // _THREADS // 2
     expanded = product.a == "bfloat16" or product.weight is Weight.REQUANTISED
     halves = pairs * (expanded + (expanded and product.weight in (Weight.SCALED, Weight.REQUANTISED)))
-    tokens, _ = Variant().passes(product, m, Work(split=split, n=N, k=K))
-    return Claims(fused=folds * ROWS * tokens // _THREADS, fused_halves=halves, semaphores=1)
+    tokens, _ = Variant().passes(product, m, work)
+    return Claims(fused=folds * ROWS * tokens // _THREADS, fused_halves=halves, semaphores=int(work.planes > 1))
 
 
 def dense_products() -> Iterator[Case]:

@@ -20,7 +20,7 @@ from kernels_ref.hopper.join import added
 from kernels_ref.hopper.packed import PackedWeights, pack_weights
 from kernels_ref.hopper.streaming import DTYPES, Body, kernel
 from kernels_ref.hopper.traced import jnp, lax
-from kernels_ref.hopper.variant import Variant
+from kernels_ref.hopper.variant import Variant, most_of_four
 from kernels_ref.hopper.work import Work
 from kernels_ref.pallas import pallas
 from reference.array.codec import code_dtype
@@ -100,9 +100,9 @@ def streamed(
     without meaning, ``ValueError`` for shapes.
     """
     pallas()
-    record, work = packed.product, packed.work
-    x = _operand(a if isinstance(a, Array) else as_jax(a), record, work)
-    m = len(x)
+    record = packed.product
+    x = _operand(a if isinstance(a, Array) else as_jax(a), record, packed.work)
+    m, work = len(x), dealt(record, packed.work, len(x))
     given = dict(packed.factors)
     scales = {
         "a_scale": (a_scale, record.a_grouped),
@@ -123,9 +123,15 @@ def streamed(
         chosen = replace(chosen, join="planes")
     tokens, passes = chosen.passes(record, m, work)
     body = Body(product=record, work=work, variant=chosen, tokens=tokens, interpret=interpret)
-    if chosen.join != "planes" and not interpret and body.gathered(passes) == 1:
+    if work.planes > 1 and chosen.join != "planes" and not interpret and body.gathered(passes) == 1:
         _check_blocks(work)
     return _call(body, passes, packed, x, columns, given)
+
+
+def dealt(record: ScaledProduct, work: Work, m: int) -> Work:
+    """The work for M tokens: two thread blocks share a tile where four warpgroups of one would lack registers."""
+    four = work.split.rows // work.cluster > 192 and m > most_of_four(record, work.split.depth)
+    return replace(work, paired=True) if four and work.planes == 1 else work
 
 
 def _check_blocks(work: Work) -> None:

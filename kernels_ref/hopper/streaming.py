@@ -345,7 +345,7 @@ def kernel(body: Body, names: list[str], passes: int, size: tuple[int, int]) -> 
         stages=stages,
         passes=passes,
         steps=work.run,
-        memory_registers=variant.memory_registers,
+        memory_registers=variant.of_loads(body.rows),
         prepare=body.prepare,
     )
     clusters: dict[str, Any] = {}

@@ -36,8 +36,8 @@ class Variant:
     sums: int = 96
     #: the most rows of activations in one pass over the weights; None: as many as registers hold
     tokens: int | None = None
-    #: registers that a thread of the loading warpgroup keeps
-    memory_registers: int = 40
+    #: registers that a thread of the loading warpgroup keeps; None: 40, or 24 beside four warpgroups that multiply
+    memory_registers: int | None = None
 
     def __post_init__(self) -> None:
         if self.join not in ("planes", "kernel"):
@@ -50,9 +50,9 @@ class Variant:
     def passes(self, product: ScaledProduct, m: int, work: Work) -> tuple[int, int]:
         """Rows of a pass and passes for M rows: products whose chains are folded keep two sums for each result.
 
-        Three warpgroups that multiply have two thirds of the registers each. Two units must fit in shared memory. wgmma
-        takes multiples of 8, with integers above 32 of 16 (PTX ISA, wgmma.mma_async); two thread blocks share the loads
-        of 8 tokens, or of multiples of 16.
+        Three warpgroups that multiply have two thirds of the registers each, four have half (`most_of_four`). Two units
+        must fit in shared memory. wgmma takes multiples of 8, with integers above 32 of 16 (PTX ISA, wgmma.mma_async);
+        two thread blocks share the loads of 8 tokens, or of multiples of 16.
 
         >>> from formats.products import StreamK, scaled_product
         >>> work = Work(split=StreamK(depth=256), n=4096, k=4096)
@@ -63,6 +63,7 @@ class Variant:
         light = product.a == "bfloat16" and product.chain == 128 and value_format(product.w).bits < 8
         held = 256 if product.chain is None else 96 if light else 64
         most = self.tokens or (held if rows <= 128 else min(held, 96 if product.chain is None else 64))
+        most = min(most, most_of_four(product, depth)) if rows > 192 else most
         bits = value_format(product.a).bits
         room = (SHARED // 2 - rows * depth * value_format(product.w).bits // 8) * 8 // (depth * bits)
         most = min(most, max(8, room // 32 * 32))
@@ -82,4 +83,14 @@ class Variant:
         """Chains under way while an older one is folded: with more tokens or rows registers hold the sums of fewer."""
         if self.ahead is not None:
             return self.ahead
-        return 1 if tokens <= (64 if rows <= 128 else 32) else 0
+        return 1 if tokens <= (64 if rows <= 128 else 32 if rows <= 192 else 8) else 0
+
+    def of_loads(self, rows: int) -> int:
+        """Registers of a thread of the loading warpgroup, in a thread block with so many rows."""
+        return self.memory_registers or (40 if rows <= 192 else 24)
+
+
+def most_of_four(product: ScaledProduct, depth: int) -> int:
+    """The most tokens for which four warpgroups of a thread block have registers enough, in units of a ``depth``."""
+    alone = value_format(product.a).bits == 8 and product.chain is None
+    return (64 if depth <= 256 else 32) if alone else 16

@@ -9,6 +9,9 @@ from typing import Any
 from formats.products import StreamK
 from kernels_ref.hopper.traced import jnp, lax
 
+#: the most clusters of two thread blocks that a Hopper GPU runs at once
+PAIRS = 66
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
@@ -17,11 +20,14 @@ class Work:
     split: StreamK
     n: int
     k: int
+    #: two thread blocks share what the split gives two: half the rows of each tile for each of them, so that warpgroups
+    #: have more registers. Only where the split cuts no K: it would be cut elsewhere.
+    paired: bool = False
 
     @property
     def cluster(self) -> int:
         """Thread blocks that share a tile's rows, and load activations together."""
-        return 1 if self.split.rows <= 192 else 2
+        return 2 if self.paired or (self.split.rows > 192 and self.split.blocks <= PAIRS) else 1
 
     @property
     def tiles(self) -> int:
@@ -40,8 +46,8 @@ class Work:
 
     @property
     def run(self) -> int:
-        """Units of a thread block."""
-        return self.split.run(self.n, self.k)
+        """Units of a thread block, or of a cluster of them."""
+        return self.split.run(self.n, self.k) << self.paired
 
     @property
     def blocks(self) -> int:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import reference
 from formats.products import StreamK, scaled_product, scaled_products
-from kernels_ref.hopper import default_split, row_scales
+from kernels_ref.hopper import Variant, default_split, row_scales
 from kernels_ref.hopper.fragments import ROWS
 from kernels_ref.hopper.rows import RowWords
+from kernels_ref.hopper.scaled_matmul import dealt
 from kernels_ref.hopper.work import Work
 
 #: of numbers: 32-bit ones are float32
@@ -67,13 +68,47 @@ def test_every_scale_of_8_bits(fmt):
 @pytest.mark.parametrize("name", scaled_products())
 def test_every_product_has_a_cut_that_the_kernel_takes(name):
     product = scaled_product(name)
-    for weights in (None, 4096 * 4096, 28672 * 8192):
-        split = default_split(name, weights=weights)
+    for shape in (None, (4096, 4096), (28672, 8192), (8192, 28672)):
+        split = default_split(name, shape=shape)
         work = Work(split=split, n=4096, k=8192)
-        assert split.rows // work.cluster in (64, 128, 192)
-        assert split.blocks * work.cluster == 132
+        assert split.rows // work.cluster in (64, 128, 192, 256)
+        assert split.blocks * work.cluster in (112, 132)
         assert product.weight_rows == 1 or product.weight_rows % split.rows == 0
-    assert default_split(name, weights=28672 * 8192) == default_split(name)
+    assert default_split(name, shape=(8192, 28672), tokens=1) == default_split(name)
+
+
+@pytest.mark.parametrize("name", scaled_products())
+def test_k_is_whole_where_tiles_are_nearly_as_many_as_multiprocessors(name):
+    for n in range(24576, 35072, 128):
+        for times in (1, 2):
+            split = default_split(name, shape=(times * n, 8192), tokens=16)
+            if split == default_split(name):
+                continue
+            work = Work(split=split, n=times * n, k=8192)
+            assert 106 <= work.blocks <= 132
+            assert work.planes == 1
+            assert (work.cluster, work.run) == (1, times * work.steps)
+
+
+def test_how_many_tokens_a_cut_is_for_is_a_matter_of_registers():
+    whole = {name for name in scaled_products() if default_split(name, shape=(28672, 8192), tokens=16).blocks == 112}
+    wide = {name for name in scaled_products() if default_split(name, shape=(28672, 8192), tokens=64).blocks == 112}
+    assert wide == {"w4a8_qqq_channel", "w4a8_qqq_g128", "ternary_int8"}
+    assert wide < whole
+    assert not {"w8a8_int8", "nvfp4_e4m3", "nvfp4_bf16", "mxfp4_bf16"} & whole
+
+
+@pytest.mark.parametrize(("name", "most"), [("w4a16_g128", 16), ("mxfp4_e4m3", 16), ("ternary_int8", 64)])
+def test_two_thread_blocks_share_a_tile_whose_sums_four_warpgroups_have_no_room_for(name, most):
+    work = Work(split=StreamK(rows=256, depth=256, blocks=112), n=28672, k=8192)
+    assert [dealt(scaled_product(name), work, m) == work for m in (most, most + 1)] == [True, False]
+    paired = dealt(scaled_product(name), work, most + 1)
+    assert (paired.cluster, paired.run, paired.blocks, paired.planes) == (2, 2 * work.steps, 56, 1)
+    odd = dealt(scaled_product(name), Work(split=StreamK(rows=256, depth=256, blocks=113), n=28928, k=8192), 256)
+    assert (odd.run, odd.blocks, odd.planes) == (2 * odd.steps, 57, 1)
+    cut = Work(split=StreamK(rows=256, depth=256, blocks=132), n=28672, k=8192)
+    assert dealt(scaled_product(name), cut, 256) == cut  # in passes of as many tokens as fit
+    assert Variant().passes(scaled_product(name), 64, cut) == (most, 64 // most)
 
 
 def test_parts_are_even_where_every_block_has_one():
@@ -85,5 +120,6 @@ def test_parts_are_even_where_every_block_has_one():
 
 
 def test_two_thread_blocks_share_tiles_that_three_warpgroups_are_too_few_for():
-    shared = {rows: Work(split=StreamK(rows=rows), n=1, k=1).cluster for rows in (64, 128, 192, 256, 384)}
+    shared = {rows: Work(split=StreamK(rows=rows, blocks=66), n=1, k=1).cluster for rows in (64, 128, 192, 256, 384)}
     assert shared == {64: 1, 128: 1, 192: 1, 256: 2, 384: 2}
+    assert Work(split=StreamK(rows=256, blocks=67), n=1, k=1).cluster == 1  # more clusters than run at once

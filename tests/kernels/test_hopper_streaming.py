@@ -76,6 +76,14 @@ def test_products_whose_tiles_are_whole_are_finished_in_the_kernel(name):
 
 
 @needs_pallas
+@pytest.mark.parametrize("name", rotate(NAMES, 12))
+@pytest.mark.parametrize("m", [5, 17])
+def test_four_warpgroups_have_a_tile_of_whole_k(name, m):
+    if scaled_product(name).weight_rows == 1:
+        check(name, (m, 300, 256), StreamK(rows=256, depth=256, blocks=67))
+
+
+@needs_pallas
 def test_other_tiles_and_several_passes():
     split = StreamK(rows=64, depth=128, blocks=2)
     check("w4a8_qqq_channel", (17, 128, 128), split, variant=Variant(tokens=8, stages=1))
@@ -112,8 +120,12 @@ class TestRefusals:
     w = np.zeros((128, 256), np.uint8)
 
     def test_a_split_that_the_kernel_does_not_have(self):
-        with pytest.raises(ValueError, match=r"split\.rows=96 must be 64, 128, 192, or 256 or 384"):
+        with pytest.raises(
+            ValueError, match=r"split\.rows=96 must be 64, 128, 192, 256, or 384 with at most 66 blocks"
+        ):
             pack_weights(self.w, product="ternary_bf16", tensor_scale=np.float32(1), split=StreamK(rows=96))
+        with pytest.raises(ValueError, match=r"split\.rows=384 must be .* at most 66 blocks"):
+            pack_weights(self.w, product="ternary_bf16", tensor_scale=np.float32(1), split=StreamK(rows=384))
         with pytest.raises(ValueError, match="depth that is a multiple of 128"):
             pack_weights(self.w, product="ternary_bf16", tensor_scale=np.float32(1), split=StreamK(depth=64))
 

@@ -14,7 +14,7 @@ from formats.products import Factor, StreamK, scaled_product, scaled_products
 from kernels_ref.hopper import Variant, default_split, pack_weights, streamed, transposed
 from kernels_ref.hopper.aot import compile_for
 from kernels_ref.hopper.streaming import DTYPES, Body, brought
-from kernels_ref.hopper.variant import SHARED
+from kernels_ref.hopper.variant import SHARED, most_of_four
 from kernels_ref.hopper.work import Work
 from kernels_ref.pallas import is_available
 
@@ -195,6 +195,26 @@ def test_two_thread_blocks_load_activations_once_for_both(rows):
     assert len(multicast) < len(loads)  # weights and their scales are each thread block's own
     alone = mosaic(compiled("mxfp4_e4m3", 16, split=StreamK(rows=rows // 2, depth=256, blocks=4)))
     assert ".multicast::cluster" not in alone.ptx
+
+
+WHOLE = [name for name in scaled_products() if default_split(name, shape=(28672, 8192), tokens=16).blocks == 112]
+
+
+@pytest.mark.parametrize("name", rotate(WHOLE, 4))
+@pytest.mark.parametrize(("m", "tokens"), [(8, 16), (16, 16), (64, 16), (64, 64)])
+def test_where_k_is_whole_there_are_no_flags_and_registers_suffice(name, m, tokens):
+    """Four warpgroups where registers suffice, else two thread blocks of two, which load activations together."""
+    split = default_split(name, shape=(28672, 8192), tokens=tokens)
+    kernel = mosaic(compiled(name, m, n=28672, k=8192, split=split))
+    assert kernel.resources is not None
+    assert (kernel.resources.spill_stores, kernel.resources.warnings) == (0, ())
+    work = Work(split=split, n=28672, k=8192)
+    assert ("cas.b64" in kernel.ptx) is (work.planes > 1)
+    if work.planes > 1:
+        return
+    paired = m > most_of_four(scaled_product(name), split.depth)
+    assert (".multicast::cluster" in kernel.ptx) is paired
+    assert f".maxntid {128 * (3 if paired else 5)}," in kernel.ptx
 
 
 def test_int8_takes_256_tokens_in_one_pass_and_bfloat16_64_with_two_blocks_under_way():
