@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -12,6 +12,8 @@ import jax
 
 from analysis.bench.packed_weights import Pack, of_many_rows, packer, packing
 from kernels_ref.contracts import KernelContract, Shape, operands, resolve
+from kernels_ref.contracts.products import STREAMED
+from kernels_ref.hopper import default_split
 
 _JAX: Any = jax
 _NUMPY: Any = jax.numpy
@@ -74,6 +76,19 @@ def prepared(
     moving = {"w", "packed"} & set(drawn) or set(drawn)
     fixed = {name: value for name, value in drawn.items() if name not in moving}
     return Prepared(run=run, fixed=fixed, streamed={name: drawn[name] for name in moving}, tile=tile)
+
+
+def cut(claim: KernelContract, shape: Shape, way: str) -> KernelContract:
+    """The contract, with K cut as is fastest for a shape where ``way`` streams weights.
+
+    >>> from kernels_ref.contracts import contract
+    >>> claim = contract("ternary_int8")
+    >>> cut(claim, Shape(m=1, n=28672, k=8192), STREAMED).split_k
+    StreamK(rows=256, depth=512, blocks=112)
+    """
+    if way != STREAMED:
+        return claim
+    return replace(claim, split_k=default_split(claim.name, shape=(shape.n, shape.k), tokens=shape.m))
 
 
 @lru_cache(maxsize=2)

@@ -71,10 +71,9 @@ def kernel(name: str, shape: Shape, *, way: str, variant: Any = None, interpret:
 def prepared_kernel(
     name: str, shape: Shape, *, way: str, variant: Any = None, split: StreamK | None = None, interpret: bool = False
 ) -> Any:
-    """`kernel`, compiled; the call that it returns measures. ``split``: another cut of K than the contract's."""
+    """`kernel`, compiled; the call that it returns measures. ``split``: another cut of K than `kernel_calls.cut`'s."""
     claim = contract(name)
-    if split is not None:
-        claim = dataclasses.replace(claim, split_k=split)
+    claim = kernel_calls.cut(claim, shape, way) if split is None else dataclasses.replace(claim, split_k=split)
     size = moved(claim, shape)
     prepared = kernel_calls.prepared(claim, shape, way=way, variant=variant, interpret=interpret)
 

@@ -103,7 +103,8 @@ def profile(chosen: Sequence[Subject], *, until: float) -> dict[str, Any]:
 
 def _prepared(subject: Subject) -> kernel_calls.Prepared:
     case = subject.case
-    prepared = kernel_calls.prepared(contract(case.name), case.shape, way=case.way)
+    claim = kernel_calls.cut(contract(case.name), case.shape, case.way)
+    prepared = kernel_calls.prepared(claim, case.shape, way=case.way)
     say(f"{subject.label}: compiled")
     return prepared
 

@@ -9,11 +9,9 @@ import jax
 
 from analysis.bench import measured
 from analysis.evidence import provenance
-from formats.products import StreamK
 from kernels.settings import Settings
 from kernels_ref.contracts import Shape, contract
 from kernels_ref.contracts.products import DENSE, STREAMED
-from kernels_ref.hopper import default_split
 
 Run = Callable[[], Any]
 
@@ -71,9 +69,7 @@ def peer(rest: str, settings: Settings) -> Run:
 def product(rest: str, settings: Settings) -> Run:
     """``contract:label``: the streaming kernel for each batch."""
     name, label = rest.split(":")
-    chosen = shapes(label, settings)
-    split = default_split(name, weights=chosen[0].n * chosen[0].k) if label == "small" else None
-    return _all(name, STREAMED, chosen, settings, split)
+    return _all(name, STREAMED, shapes(label, settings), settings)
 
 
 def dense(rest: str, settings: Settings) -> Run:
@@ -102,12 +98,12 @@ def variants(rest: str, settings: Settings) -> Run:
     return lambda: [measure() for measure in ready]
 
 
-def _all(name: str, way: str, chosen: list[Shape], settings: Settings, split: StreamK | None = None) -> Run:
-    ready = [_guarded(name, shape, way, None, settings, split) for shape in chosen]
+def _all(name: str, way: str, chosen: list[Shape], settings: Settings) -> Run:
+    ready = [_guarded(name, shape, way, None, settings) for shape in chosen]
     return lambda: [measure() for measure in ready]
 
 
-def _guarded(name: str, shape: Shape, way: str, variant: Any, settings: Settings, split: StreamK | None = None) -> Run:
+def _guarded(name: str, shape: Shape, way: str, variant: Any, settings: Settings) -> Run:
     """One row; an error is a row too, so that the other shapes are timed."""
     try:
         measure = measured.prepared_kernel(
@@ -115,7 +111,6 @@ def _guarded(name: str, shape: Shape, way: str, variant: Any, settings: Settings
             shape,
             way=way,
             variant=variant or settings.variant(way),
-            split=split,
             interpret=settings.interpret,
         )
     except Exception as error:

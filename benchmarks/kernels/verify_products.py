@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -50,25 +49,28 @@ def prepared(name: str, settings: Settings) -> Callable[[], Any]:
     return lambda: verify(claim, shape, settings, twins, kernels) | {"timed_size": spots(at_size, settings)}
 
 
-def timed_sizes(claim: KernelContract, settings: Settings) -> list[tuple[KernelContract, tuple[int, int]]]:
-    """The N and K for which the streaming kernel is timed, with the cut of K there."""
-    split = default_split(claim.name, weights=math.prod(settings.small))
-    small = [(replace(claim, split_k=split), settings.small)] if claim.name in SMALL else []
-    return [(claim, settings.large), *small]
+def timed_sizes(claim: KernelContract, settings: Settings) -> list[tuple[KernelContract, Shape]]:
+    """Sizes at which the streaming kernel is timed, with the cuts of K there; of each cut the kernels that differ."""
+    most, found = max(settings.rows), list[tuple[KernelContract, Shape]]()
+    for n, k in [settings.large] + [settings.small] * (claim.name in SMALL):
+        usual, few = (default_split(claim.name, shape=(n, k), tokens=tokens) for tokens in (64, 16))
+        whole = all(len(cuts) == 2 for cuts in few.cuts(n, k))
+        asked = dict.fromkeys([(usual, min(16, most)), *[(few, min(m, most)) for m in (8, 16, 64) if whole]])
+        found += [(replace(claim, split_k=split), Shape(m=m, n=n, k=k)) for split, m in asked]
+    return found
 
 
-def timed_size(claim: KernelContract, size: tuple[int, int], settings: Settings) -> kernel_calls.Prepared:
+def timed_size(claim: KernelContract, shape: Shape, settings: Settings) -> kernel_calls.Prepared:
     """The kernel at such a size, on weights that repeat one tile of rows."""
-    shape = Shape(m=min(16, max(settings.rows)), n=size[0], k=size[1])
     chosen = settings.variant(STREAMED)
     return kernel_calls.prepared(claim, shape, way=STREAMED, variant=chosen, interpret=settings.interpret)
 
 
-def spots(ready: list[tuple[KernelContract, Any, tuple[int, int]]], settings: Settings) -> dict[str, Any]:
-    """Tiles whose K is cut in different places, at the sizes that are timed, against NumPy's golden model."""
+def spots(ready: list[tuple[KernelContract, Any, Shape]], settings: Settings) -> dict[str, Any]:
+    """Tiles whose K is cut in up to three different ways, at the sizes that are timed, against NumPy's golden model."""
     tally = Tally()
-    for claim, run, (n, k) in ready:
-        split = claim.split_k
+    for claim, run, shape in ready:
+        split, what = claim.split_k, f"{short(STREAMED)}, M={shape.m}, N={shape.n}, K={shape.k}"
         assert split is not None
         if settings.interpret and ".s32." not in str(claim.accumulator):
             continue
@@ -76,13 +78,14 @@ def spots(ready: list[tuple[KernelContract, Any, tuple[int, int]]], settings: Se
             if isinstance(run, Exception):
                 raise run
             got = np.asarray(run.calls(1)[0]())
-            for tile in some_tiles(n, k, split, 3):
-                own = slice(tile * split.rows, (tile + 1) * split.rows)
-                want = one_tile(claim, run.tile, Tiles(split, n, (tile,)))
-                found = got[: len(want), own]
-                tally.add(f"{short(STREAMED)}, tile {tile} of N={n}, K={k}", found, want[:, : found.shape[1]])
+            cuts = split.cuts(shape.n, shape.k)
+            for first in {cuts[tile]: tile for tile in some_tiles(shape.n, shape.k, split, 3)}.values():
+                want = one_tile(claim, run.tile, Tiles(split, shape.n, (first,)))
+                for tile in (tile for tile, cut in enumerate(cuts) if cut == cuts[first]):
+                    found = got[: len(want), tile * split.rows : (tile + 1) * split.rows]
+                    tally.add(f"{what}, tile {tile}", found, want[:, : found.shape[1]])
         except Exception as error:
-            tally.failures[f"{short(STREAMED)}, N={n}, K={k}"] = f"{type(error).__name__}: {error}"[:300]
+            tally.failures[what] = f"{type(error).__name__}: {error}"[:300]
     return tally.to_json()
 
 
