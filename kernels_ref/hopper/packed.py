@@ -74,10 +74,11 @@ def pack_weights(
 
     Codes lie tile by tile (`planes`), so that each thread block reads one run of memory; scales and zero points lie
     beside them. N and K are filled up with zeros to whole tiles and units. ``split`` is the declared stream-K cut, by
-    default `default_split`'s, of 132 thread blocks. Works under jit, where values are not looked at. Errors are those
-    of `kernels_ref.scaled_matmul`; also ``ValueError`` for a split that the kernel does not have, for NaN among weights
-    that are decoded, for K at which sums of integers may leave 32 bits, and for scales that float32 does not hold
-    beside the power of two that integers lack (`decoder.left_over`).
+    default `default_split`'s for matrices of all shapes; the one that it has for a shape and a batch may be faster.
+    Works under jit, where values are not looked at. Errors are those of `kernels_ref.scaled_matmul`; also
+    ``ValueError`` for a split that the kernel does not have, for NaN among weights that are decoded, for K at which
+    sums of integers may leave 32 bits, and for scales that float32 does not hold beside the power of two that integers
+    lack (`decoder.left_over`).
 
     >>> packed = pack_weights(jnp.zeros((128, 256), jnp.uint8), product="w4a16_channel", weight_scale=jnp.ones(128))
     >>> packed.words.shape
