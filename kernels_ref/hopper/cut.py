@@ -8,7 +8,7 @@ from formats.products import ScaledProduct, StreamK, Weight, scaled_product
 from kernels_ref.hopper.decoder import decoder
 from kernels_ref.hopper.variant import most_of_four
 
-#: multiprocessors of a Hopper GPU, and of how many all bytes of its memory can be asked for
+#: multiprocessors of a Hopper GPU, and how many of them are taken to read its memory as fast as all: measured with 112
 _ALL, _ENOUGH = 132, 106
 #: rows of tiles whose K is not cut: of four warpgroups
 _WHOLE = 256
