@@ -10,7 +10,6 @@ from typing import Any
 from analysis.bench import kernel_calls, matrix_rate, torch_calls, xla_calls
 from analysis.bench.cost import bfloat16_bytes, moved, operations
 from analysis.bench.timing import timed
-from formats.products import StreamK
 from kernels_ref.contracts import Shape, contract
 from kernels_ref.contracts.products import STREAMED
 
@@ -68,12 +67,9 @@ def kernel(name: str, shape: Shape, *, way: str, variant: Any = None, interpret:
     return prepared_kernel(name, shape, way=way, variant=variant, interpret=interpret)()
 
 
-def prepared_kernel(
-    name: str, shape: Shape, *, way: str, variant: Any = None, split: StreamK | None = None, interpret: bool = False
-) -> Any:
-    """`kernel`, compiled; the call that it returns measures. ``split``: another cut of K than `kernel_calls.cut`'s."""
-    claim = contract(name)
-    claim = kernel_calls.cut(claim, shape, way) if split is None else dataclasses.replace(claim, split_k=split)
+def prepared_kernel(name: str, shape: Shape, *, way: str, variant: Any = None, interpret: bool = False) -> Any:
+    """`kernel`, compiled; the call that it returns measures."""
+    claim = kernel_calls.cut(contract(name), shape, way)
     size = moved(claim, shape)
     prepared = kernel_calls.prepared(claim, shape, way=way, variant=variant, interpret=interpret)
 

@@ -21,6 +21,7 @@ from kernels_ref.contracts import FAMILIES, KernelContract, Shape, contract, ope
 from kernels_ref.contracts.codes import as_codes
 from kernels_ref.contracts.products import DENSE, ON_XLA, STREAMED
 from kernels_ref.hopper import default_split
+from kernels_ref.hopper.work import Work
 
 #: adds in another order than the GPU: the interpreter's sums are right where every order gives the same
 ORDERLESS = "exact"
@@ -54,8 +55,8 @@ def timed_sizes(claim: KernelContract, settings: Settings) -> list[tuple[KernelC
     most, found = max(settings.rows), list[tuple[KernelContract, Shape]]()
     for n, k in [settings.large] + [settings.small] * (claim.name in SMALL):
         usual, few = (default_split(claim.name, shape=(n, k), tokens=tokens) for tokens in (64, 16))
-        whole = all(len(cuts) == 2 for cuts in few.cuts(n, k))
-        asked = dict.fromkeys([(usual, min(16, most)), *[(few, min(m, most)) for m in (8, 16, 64) if whole]])
+        batches = (8, 16, 64) if Work(split=few, n=n, k=k).planes == 1 else ()
+        asked = dict.fromkeys([(usual, min(16, most)), *[(few, min(m, most)) for m in batches]])
         found += [(replace(claim, split_k=split), Shape(m=m, n=n, k=k)) for split, m in asked]
     return found
 
@@ -81,7 +82,8 @@ def spots(ready: list[tuple[KernelContract, Any, Shape]], settings: Settings) ->
             cuts = split.cuts(shape.n, shape.k)
             for first in {cuts[tile]: tile for tile in some_tiles(shape.n, shape.k, split, 3)}.values():
                 want = one_tile(claim, run.tile, Tiles(split, shape.n, (first,)))
-                for tile in (tile for tile, cut in enumerate(cuts) if cut == cuts[first]):
+                alike = [tile for tile, cut in enumerate(cuts) if cut == cuts[first]]
+                for tile in alike:
                     found = got[: len(want), tile * split.rows : (tile + 1) * split.rows]
                     tally.add(f"{what}, tile {tile}", found, want[:, : found.shape[1]])
         except Exception as error:

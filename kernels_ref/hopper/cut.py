@@ -7,9 +7,10 @@ import math
 from formats.products import ScaledProduct, StreamK, Weight, scaled_product
 from kernels_ref.hopper.decoder import decoder
 from kernels_ref.hopper.variant import most_of_four
+from kernels_ref.hopper.work import MULTIPROCESSORS
 
-#: multiprocessors of a Hopper GPU, and how many of them are taken to read its memory as fast as all: measured with 112
-_ALL, _ENOUGH = 132, 106
+#: multiprocessors that are taken to read the memory as fast as all: measured with 112
+_ENOUGH = 106
 #: rows of tiles whose K is not cut: of four warpgroups
 _WHOLE = 256
 #: the most tokens that are few
@@ -39,9 +40,9 @@ def default_split(product: str | ScaledProduct, *, shape: tuple[int, int] | None
     if shape is None:
         return usual
     if math.prod(shape) < 4 * usual.rows * usual.depth * usual.blocks:
-        return StreamK(rows=64, depth=512, blocks=_ALL)
+        return StreamK(rows=64, depth=512, blocks=MULTIPROCESSORS)
     tiles = math.ceil(shape[0] / _WHOLE)
-    each = math.ceil(tiles / _ALL)
+    each = math.ceil(tiles / MULTIPROCESSORS)
     even = tiles % each == 0 and tiles // each >= _ENOUGH
     depth = usual.depth if tokens <= _FEW and _is_deep(record) else 256
     fits = tokens <= most_of_four(record, depth) and _is_light(record)
@@ -60,7 +61,7 @@ def _usual(record: ScaledProduct) -> StreamK:
     folded = record.scales_sums and code.bits <= 4
     together = 1 if wide or folded or record.weight_rows > 1 else 2
     rows, depth = 192 if many else 128, 256 if wide or folded else 512
-    return StreamK(rows=rows * together, depth=depth, blocks=_ALL // together)
+    return StreamK(rows=rows * together, depth=depth, blocks=MULTIPROCESSORS // together)
 
 
 def _is_light(record: ScaledProduct) -> bool:

@@ -130,7 +130,7 @@ def streamed(
 
 def dealt(record: ScaledProduct, work: Work, m: int) -> Work:
     """The work for M tokens: two thread blocks share a tile where four warpgroups of one would lack registers."""
-    four = work.split.rows // work.cluster > 192 and m > most_of_four(record, work.split.depth)
+    four = work.rows > 192 and m > most_of_four(record, work.split.depth)
     return replace(work, paired=True) if four and work.planes == 1 else work
 
 

@@ -96,7 +96,7 @@ class Body:
     @property
     def rows(self) -> int:
         """Of a thread block."""
-        return self.work.split.rows // self.cluster
+        return self.work.split.rows if self.interpret else self.work.rows
 
     @property
     def _ahead(self) -> int:

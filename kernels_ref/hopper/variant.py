@@ -59,7 +59,7 @@ class Variant:
         >>> Variant().passes(scaled_product("w4a8_qqq_channel"), 300, work)
         (160, 2)
         """
-        rows, depth = work.split.rows // work.cluster, work.split.depth
+        rows, depth = work.rows, work.split.depth
         light = product.a == "bfloat16" and product.chain == 128 and value_format(product.w).bits < 8
         held = 256 if product.chain is None else 96 if light else 64
         most = self.tokens or (held if rows <= 128 else min(held, 96 if product.chain is None else 64))

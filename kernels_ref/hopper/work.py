@@ -9,8 +9,9 @@ from typing import Any
 from formats.products import StreamK
 from kernels_ref.hopper.traced import jnp, lax
 
-#: the most clusters of two thread blocks that a Hopper GPU runs at once
-PAIRS = 66
+#: of a Hopper GPU; and clusters of two thread blocks that it runs at once
+MULTIPROCESSORS = 132
+PAIRS = MULTIPROCESSORS // 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,11 @@ class Work:
     def cluster(self) -> int:
         """Thread blocks that share a tile's rows, and load activations together."""
         return 2 if self.paired or (self.split.rows > 192 and self.split.blocks <= PAIRS) else 1
+
+    @property
+    def rows(self) -> int:
+        """Of a tile, that a thread block has."""
+        return self.split.rows // self.cluster
 
     @property
     def tiles(self) -> int:

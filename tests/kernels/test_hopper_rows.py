@@ -79,15 +79,15 @@ def test_every_product_has_a_cut_that_the_kernel_takes(name):
 
 @pytest.mark.parametrize("name", scaled_products())
 def test_k_is_whole_where_tiles_are_nearly_as_many_as_multiprocessors(name):
-    for n in range(24576, 35072, 128):
-        for times in (1, 2):
-            split = default_split(name, shape=(times * n, 8192), tokens=16)
-            if split == default_split(name):
-                continue
-            work = Work(split=split, n=times * n, k=8192)
+    usual, sizes = default_split(name), [times * n for n in range(24576, 35072, 128) for times in (1, 2)]
+    chosen = {n: default_split(name, shape=(n, 8192), tokens=16) for n in sizes}
+    assert (chosen[28672] != usual) is (chosen[2 * 28672] != usual) is any(split != usual for split in chosen.values())
+    for n, split in chosen.items():
+        if split != usual:
+            work = Work(split=split, n=n, k=8192)
             assert 106 <= work.blocks <= 132
             assert work.planes == 1
-            assert (work.cluster, work.run) == (1, times * work.steps)
+            assert (work.cluster, work.run) == (1, work.tiles // work.blocks * work.steps)
 
 
 def test_how_many_tokens_a_cut_is_for_is_a_matter_of_registers():
