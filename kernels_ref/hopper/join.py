@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 
-from kernels_ref.hopper import parts
+from kernels_ref.hopper import parts, sending
 from kernels_ref.hopper.finish import Finish, result_dtype
 from kernels_ref.hopper.flags import Flags
 from kernels_ref.hopper.fragments import ROWS
@@ -123,34 +123,34 @@ class Gathered:
 
     def shared(self) -> list[Any]:
         """Memory of a thread block: the sums of 64 rows that others send, a barrier for each, and the finish's."""
-        plgpu, _ = pallas()
         warpgroups = self.body.rows // ROWS
         count = (self.parts - 1) * warpgroups
-        return [self.body.sums_of_others(count), plgpu.Barrier(num_barriers=count), *self.finish.shared(warpgroups)]
+        room = pallas()[0].SMEM((count, ROWS * self.body.tokens), self.body.sums)
+        return [room, sending.barriers(count), *self.finish.shared(warpgroups)]
 
     def begin(self, refs: Any, _: Any, warpgroup: Any, passes: int) -> Keep:
         """What is done with a tile's sums when a part ends."""
         assert passes == 1  # else sums could be sent before those of the last pass are read
-        plgpu, _ = pallas()
         body, warpgroups = self.body, self.body.rows // ROWS
         _, factors, out, room, sent, *shared = _operands(body, refs)
         part = lax.axis_index("part")
+        sending.announce(sent, body.tokens)
 
         def write(passed: Any, tile: Any, sums: Any) -> None:
             row, token = _row(body, tile, warpgroup), passed * body.tokens
             loaded = self.finish.load(factors, row, token)
             for other in range(self.parts - 1):
                 at = other * warpgroups + warpgroup
-                plgpu.barrier_wait(sent.at[at])
-                sums = sums + plgpu.load(room.at[at], layout=plgpu.Layout.WGMMA, optimized=False)
+                sending.wait(sent.at[at])
+                sums = sums + parts.load(room.at[at], body.tokens, body.sums)
             self.finish(sums, loaded, out, shared, row, token)
 
         def send(sums: Any) -> None:
             at = (part - 1) * warpgroups + warpgroup
-            first = {"cluster_idx": jnp.int32(0), "cluster_dim": "part"}
-            plgpu.async_store_smem(sums, room.at[at], sent.at[at], **first, optimized=False)
+            sending.send(sums, room.at[at], sent.at[at])
 
         def keep(sums: Any, passed: Any, tile: Any) -> None:
+            sending.announced()
             return lax.cond(part == 0, functools.partial(write, passed, tile), send, sums)
 
         return keep

@@ -30,11 +30,19 @@ def load(ref: Any, tokens: int, dtype: Any) -> Any:
 
 
 def _store(_: Any, ref: Any, sums: Any) -> None:
-    mlir, pairs = MlirThread(), list(sums.registers.flat)
+    mlir = MlirThread()
     four = _vector(mlir, ref, _FOUR)
-    for i in range(0, len(pairs), 2):
-        numbers = [mlir.vector.extract(pair, [], [j]) for pair in pairs[i : i + 2] for j in range(2)]
-        mlir.llvm.store(mlir.vector.from_elements(four, numbers), _address(mlir, ref, i // 2), alignment=16)
+    for turn, numbers in enumerate(fours(mlir, sums)):
+        mlir.llvm.store(mlir.vector.from_elements(four, numbers), _address(mlir, ref, turn), alignment=16)
+
+
+def fours(mlir: MlirThread, sums: Any) -> list[list[Any]]:
+    """What a thread has, in MLIR, by the turns in which it is stored."""
+    pairs = list(sums.registers.flat)
+    return [
+        [mlir.vector.extract(pair, [], [j]) for pair in pairs[i : i + 2] for j in range(2)]
+        for i in range(0, len(pairs), 2)
+    ]
 
 
 def _load(tokens: int, _: Any, ref: Any) -> Any:

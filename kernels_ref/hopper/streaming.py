@@ -114,11 +114,6 @@ class Body:
         """Bytes of the sums that the first thread block of a tile is sent."""
         return (parts - 1) * self.rows * self.tokens * jnp.dtype(self.sums).itemsize
 
-    def sums_of_others(self, count: int) -> Any:
-        """Room for them in shared memory, (``count``, 64, tokens)."""
-        tiles = swizzled(self.tokens, self.sums)
-        return pallas()[0].SMEM((count, ROWS, self.tokens), self.sums, transforms=tiles)
-
     def room(self, operands: dict[str, Operand], passes: int) -> tuple[int, int]:
         """Units in shared memory at once, as the variant says or as fit, and tokens whose results are turned there."""
         unit, line = sum(x.bytes for x in operands.values()), self.rows // ROWS * transposed.LINE_BYTES

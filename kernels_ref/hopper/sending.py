@@ -1,0 +1,107 @@
+"""A warpgroup's sums, sent to the first thread block of a cluster, at a barrier that counts their bytes.
+
+The block that is sent to announces, as it begins, how many bytes are to come; so whoever sends only stores. Pallas'
+`async_store_smem` announces when it sends, and that, as a release for the whole cluster, waits until all that the thread
+read and wrote is done. (PTX ISA: mbarrier.arrive.expect_tx, st.async, barrier.cluster.)
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from kernels_ref.hopper import parts
+from kernels_ref.hopper.fragments import ROWS, THREADS
+from kernels_ref.hopper.mlir_thread import MlirThread
+from kernels_ref.hopper.traced import jnp
+from kernels_ref.pallas import pallas
+
+#: 32-bit words of a barrier
+_WORDS = 2
+_BYTES = 4
+#: the first thread of the block: a barrier for one thread, which arrives at once and says what is to come
+_ANNOUNCE = """{
+    mbarrier.init.shared::cta.b64 [$0], 1;
+    mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;
+}"""
+_ANNOUNCED = """{
+    fence.mbarrier_init.release.cluster;
+    barrier.cluster.arrive.relaxed;
+}"""
+_SEND = """{
+    .reg .b32 room, barrier;
+    mapa.shared::cluster.u32 room, $0, 0;
+    mapa.shared::cluster.u32 barrier, $1, 0;
+    st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [room], {$2, $3, $4, $5}, [barrier];
+}"""
+_WAIT = """{
+    .reg .pred there;
+round:
+    mbarrier.try_wait.parity.shared::cta.b64 there, [$0], 0;
+    @!there bra round;
+}"""
+
+
+def barriers(count: int) -> Any:
+    """Room for so many in shared memory."""
+    return pallas()[0].SMEM((count, _WORDS), jnp.int32)
+
+
+def announce(refs: Any, tokens: int) -> None:
+    """What every thread of the cluster does first: each of the barriers is to get 64 x ``tokens`` sums."""
+    plgpu, _ = pallas()
+    own = [refs.at[i] for i in range(refs.shape[0])]
+    emit = functools.partial(_announce, _BYTES * ROWS * tokens)
+    plgpu.inline_mgpu(arg_types=(plgpu.RefType(),) * len(own))(emit)(*own)
+
+
+def announced() -> None:
+    """Wait until the barriers of the whole cluster are there; each thread that sends or waits does it once."""
+    _emit("barrier.cluster.wait.acquire;")
+
+
+def send(sums: Any, room: Any, barrier: Any) -> None:
+    """To ``room`` and ``barrier`` of the cluster's first thread block, which `parts.load` reads."""
+    plgpu, _ = pallas()
+    plgpu.inline_mgpu(arg_types=(plgpu.Layout.WGMMA, plgpu.RefType(), plgpu.RefType()))(_send)(sums, room, barrier)
+
+
+def wait(barrier: Any) -> None:
+    """Until all sums of a barrier are there."""
+    plgpu, _ = pallas()
+    plgpu.inline_mgpu(arg_types=(plgpu.RefType(),))(_wait)(barrier)
+
+
+def _emit(text: str) -> None:
+    plgpu, _ = pallas()
+    plgpu.inline_mgpu()(lambda _: MlirThread().utils.inline_ptx(text, has_side_effects=True))()
+
+
+def _announce(size: int, _: Any, *refs: Any) -> None:
+    mlir = MlirThread()
+    index = mlir.utils.inline_ptx("mov.u32 $0, %tid.x;", result_types=mlir.i32, has_side_effects=True)
+    branch = mlir.scf.IfOp(mlir.arith.cmpi(mlir.arith.CmpIPredicate.eq, index, mlir.word(0)))
+    with mlir.ir.InsertionPoint(branch.then_block):
+        for ref in refs:
+            mlir.utils.inline_ptx(_ANNOUNCE, _address(mlir, ref), mlir.word(size), has_side_effects=True)
+        mlir.scf.yield_([])
+    mlir.utils.inline_ptx(_ANNOUNCED, has_side_effects=True)
+
+
+def _send(_: Any, sums: Any, room: Any, barrier: Any) -> None:
+    mlir = MlirThread()
+    place, at = _address(mlir, room), _address(mlir, barrier)
+    for turn, four in enumerate(parts.fours(mlir, sums)):
+        first = mlir.arith.addi(mlir.arith.muli(mlir.thread, mlir.word(16)), mlir.word(turn * 16 * THREADS))
+        words = [mlir.arith.bitcast(mlir.i32, x) for x in four]
+        mlir.utils.inline_ptx(_SEND, mlir.arith.addi(place, first), at, *words, has_side_effects=True)
+
+
+def _wait(_: Any, barrier: Any) -> None:
+    mlir = MlirThread()
+    mlir.utils.inline_ptx(_WAIT, _address(mlir, barrier), has_side_effects=True)
+
+
+def _address(mlir: MlirThread, ref: Any) -> Any:
+    """In shared memory."""
+    return mlir.llvm.ptrtoint(mlir.i32, mlir.utils.memref_ptr(ref))
