@@ -109,12 +109,13 @@ class Pipeline:
         plgpu, pl = pallas()
         count = self.passes * self.steps
 
-        @pl.loop(0, count)
-        def _(i: Any) -> None:
-            slot = lax.rem(i, jnp.int32(self.stages))
+        def step(i: Any, slot: Any) -> Any:
             pl.when(i >= self.stages)(lambda: plgpu.barrier_wait(free.at[slot]))
             for operand, array, buffer in zip(self.operands.values(), arrays, buffers, strict=True):
                 operand.load(array, buffer.at[slot], loaded.at[slot], (block, *self._place(i)))
+            return self._after(slot)
+
+        lax.fori_loop(0, count, step, jnp.int32(0))
 
         @pl.loop(max(0, count - self.stages), count)  # another thread block may still give back a stage of this one
         def _(i: Any) -> None:
@@ -123,12 +124,16 @@ class Pipeline:
     def _steps(self, buffers: Any, loaded: Any, free: Any, multiply: Any, end: Any, carry: Any) -> Any:
         plgpu, _ = pallas()
 
-        def step(i: Any, carry: Any) -> Any:
-            slot = lax.rem(i, jnp.int32(self.stages))
+        def step(i: Any, state: Any) -> Any:
+            slot, carry = state
             plgpu.barrier_wait(loaded.at[slot])
             unit = {name: buffer.at[slot] for name, buffer in zip(self.operands, buffers, strict=True)}
             carry = multiply(unit, carry)
             plgpu.barrier_arrive(free.at[slot])
-            return end(carry, *self._place(i))
+            return self._after(slot), end(carry, *self._place(i))
 
-        return lax.fori_loop(0, self.passes * self.steps, step, carry)
+        return lax.fori_loop(0, self.passes * self.steps, step, (jnp.int32(0), carry))[1]
+
+    def _after(self, slot: Any) -> Any:
+        """The slot after one: a division for each unit would take longer."""
+        return jnp.where(slot == self.stages - 1, jnp.int32(0), slot + 1)
