@@ -27,9 +27,9 @@ _BITNET = "BitNet b1.58 (arXiv 2402.17764): ternary weights with one scale for t
 
 
 def _float16(name: str, w: str, source: str, **terms: Any) -> ScaledProduct:
-    """Weights of few bits times bfloat16 activations."""
-    chained: dict[str, Any] = {"chain": 128, "out": "bfloat16", **terms}
-    return ScaledProduct(name=name, a="bfloat16", w=w, accumulator=_BF16, source=source, **chained)
+    """Weights of few bits times bfloat16 activations: one chain through all of K, where no group has a scale."""
+    rounded: dict[str, Any] = {"out": "bfloat16", **terms}
+    return ScaledProduct(name=name, a="bfloat16", w=w, accumulator=_BF16, source=source, **rounded)
 
 
 def _float8(name: str, w: str, source: str, **terms: Any) -> ScaledProduct:
@@ -44,7 +44,7 @@ def _int8(name: str, w: str, source: str, **terms: Any) -> ScaledProduct:
     return ScaledProduct(name=name, a="int8", w=w, accumulator=_INT32, source=source, **scaled)
 
 
-_G128: dict[str, Any] = {"group": 128, "group_scale": "bfloat16"}
+_G128: dict[str, Any] = {"group": 128, "group_scale": "bfloat16", "chain": 128}
 _ROW: dict[str, Any] = {"epilogue": (Factor.WEIGHT_SCALE,)}
 _TOKEN: dict[str, Any] = {"epilogue": (Factor.TOKEN_SCALE,)}
 _MINUS: dict[str, Any] = {"weight": Weight.MINUS_ZERO_POINT, "zero_point": "uint4"}

@@ -1,8 +1,8 @@
 """A warpgroup's sums, sent to the first thread block of a cluster, at a barrier that counts their bytes.
 
 The block that is sent to announces, as it begins, how many bytes are to come; so whoever sends only stores. Pallas'
-`async_store_smem` announces when it sends, and that, as a release for the whole cluster, waits until all that the thread
-read and wrote is done. (PTX ISA: mbarrier.arrive.expect_tx, st.async, barrier.cluster.)
+`async_store_smem` announces when it sends, as a release for the whole cluster: it waits until all that a thread read
+and wrote is done. (PTX ISA: mbarrier.arrive.expect_tx, st.async, barrier.cluster.)
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def announce(refs: Any, tokens: int) -> None:
 
 def announced() -> None:
     """Wait until the barriers of the whole cluster are there; each thread that sends or waits does it once."""
-    _emit("barrier.cluster.wait.acquire;")
+    plgpu, _ = pallas()
+    text = "barrier.cluster.wait.acquire;"
+    plgpu.inline_mgpu()(lambda _: MlirThread().utils.inline_ptx(text, has_side_effects=True))()
 
 
 def send(sums: Any, room: Any, barrier: Any) -> None:
@@ -70,11 +72,6 @@ def wait(barrier: Any) -> None:
     """Until all sums of a barrier are there."""
     plgpu, _ = pallas()
     plgpu.inline_mgpu(arg_types=(plgpu.RefType(),))(_wait)(barrier)
-
-
-def _emit(text: str) -> None:
-    plgpu, _ = pallas()
-    plgpu.inline_mgpu()(lambda _: MlirThread().utils.inline_ptx(text, has_side_effects=True))()
 
 
 def _announce(size: int, _: Any, *refs: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gguf
 import numpy as np
 import pytest
-from gguf_blocks import KINDS, drawn, with_float16
+from gguf_cases import KINDS, drawn, with_float16
 
 from analysis.tensors import gguf_values, load
 from analysis.tensors.gguf_file import block_tensors

@@ -7,7 +7,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from gguf_blocks import KINDS, SPECIAL_FLOAT16, drawn, with_float16
+from gguf_cases import KINDS, SPECIAL_FLOAT16, drawn, with_float16
 
 from formats.block_formats.spec import Level
 from formats.gguf.record import BitField, BitRun
