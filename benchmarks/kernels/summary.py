@@ -82,7 +82,7 @@ def _verified(items: dict[str, Any]) -> list[str]:
 def _timed(items: dict[str, Any]) -> list[str]:
     """A line for each kernel and layout; its batches beside each other."""
     measured = rows(items)
-    copied = next((row["bytes"] / row["median"] / 1e6 for row in measured if row["what"] == "copy"), None)
+    copied = next((row["bytes"] / row["lower"] / 1e6 for row in measured if row["what"] == "copy"), None)
     base = {_key(row): row["median"] for row in measured if row["what"] == "XLA bfloat16" and "median" in row}
     clocks = {row["clock"] for row in measured if "clock" in row}
     lines = [f"copy {copied:.2f} TB/s, clocks {', '.join(sorted(clocks))}" if copied else "no ceiling"]
