@@ -58,8 +58,7 @@ def announce(refs: Any, tokens: int) -> None:
 def announced() -> None:
     """Wait until the barriers of the whole cluster are there; each thread that sends or waits does it once."""
     plgpu, _ = pallas()
-    text = "barrier.cluster.wait.acquire;"
-    plgpu.inline_mgpu()(lambda _: MlirThread().utils.inline_ptx(text, has_side_effects=True))()
+    plgpu.inline_mgpu()(_announced)()
 
 
 def send(sums: Any, room: Any, barrier: Any) -> None:
@@ -83,6 +82,10 @@ def _announce(size: int, _: Any, *refs: Any) -> None:
             mlir.utils.inline_ptx(_ANNOUNCE, _address(mlir, ref), mlir.word(size), has_side_effects=True)
         mlir.scf.yield_([])
     mlir.utils.inline_ptx(_ANNOUNCED, has_side_effects=True)
+
+
+def _announced(_: Any) -> None:
+    MlirThread().utils.inline_ptx("barrier.cluster.wait.acquire;", has_side_effects=True)
 
 
 def _send(_: Any, sums: Any, room: Any, barrier: Any) -> None:

@@ -156,6 +156,7 @@ def test_parts_of_one_tile_are_sent_to_the_first_where_every_block_has_one(name,
     assert kernel.resources is not None
     assert (kernel.resources.spill_stores, kernel.resources.warnings) == (0, ())
     assert ("st.async" in kernel.ptx, "cas.b64" in kernel.ptx) == (sent, not sent)
+    assert "expect_tx.release.cluster" not in kernel.ptx  # a sender would wait for all that it read and wrote
 
 
 def read_early(ptx):
