@@ -27,7 +27,7 @@ _BITNET = "BitNet b1.58 (arXiv 2402.17764): ternary weights with one scale for t
 
 
 def _float16(name: str, w: str, source: str, **terms: Any) -> ScaledProduct:
-    """Weights of few bits times bfloat16 activations: one chain through all of K, where no group has a scale."""
+    """Weights of few bits times bfloat16 activations: one chain, but where scales of groups multiply sums."""
     rounded: dict[str, Any] = {"out": "bfloat16", **terms}
     return ScaledProduct(name=name, a="bfloat16", w=w, accumulator=_BF16, source=source, **rounded)
 

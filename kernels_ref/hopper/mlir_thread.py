@@ -18,8 +18,8 @@ class MlirThread(MlirWords):
         self.utils: Any = importlib.import_module("jax.experimental.mosaic.gpu.utils")
         self.i16, self.f32 = self.ir.IntegerType.get_signless(16), self.ir.F32Type.get()
         # asked for here, so that LLVM keeps nothing of it in registers before
-        index = self.utils.inline_ptx("mov.u32 $0, %tid.x;", result_types=self.i32, has_side_effects=True)
-        self.thread = self.arith.remui(index, self.word(THREADS))
+        self.of_block = self.utils.inline_ptx("mov.u32 $0, %tid.x;", result_types=self.i32, has_side_effects=True)
+        self.thread = self.arith.remui(self.of_block, self.word(THREADS))
         self.warp, self.lane = (op(self.thread, self.word(32)) for op in (self.arith.divui, self.arith.remui))
         self.row = self.arith.addi(self.arith.muli(self.warp, self.word(16)), self.arith.divui(self.lane, self.word(4)))
         self.token = self.arith.muli(self.arith.remui(self.lane, self.word(4)), self.word(2))

@@ -33,7 +33,7 @@ def _store(_: Any, ref: Any, sums: Any) -> None:
     mlir = MlirThread()
     four = _vector(mlir, ref, _FOUR)
     for turn, numbers in enumerate(fours(mlir, sums)):
-        mlir.llvm.store(mlir.vector.from_elements(four, numbers), _address(mlir, ref, turn), alignment=16)
+        mlir.llvm.store(mlir.vector.from_elements(four, numbers), address(mlir, ref, turn), alignment=16)
 
 
 def fours(mlir: MlirThread, sums: Any) -> list[list[Any]]:
@@ -51,7 +51,7 @@ def _load(tokens: int, _: Any, ref: Any) -> Any:
     two, four = (_vector(mlir, ref, count) for count in (2, _FOUR))
     registers = np.empty(mgpu.WGMMA_LAYOUT.registers_shape((ROWS, tokens)), object)
     for i in range(0, registers.size, 2):
-        found = mlir.llvm.load(four, _address(mlir, ref, i // 2), alignment=16)
+        found = mlir.llvm.load(four, address(mlir, ref, i // 2), alignment=16)
         for j in range(2):
             numbers = [mlir.vector.extract(found, [], [2 * j + k]) for k in range(2)]
             registers.flat[i + j] = mlir.vector.from_elements(two, numbers)
@@ -59,7 +59,7 @@ def _load(tokens: int, _: Any, ref: Any) -> Any:
     return mgpu.FragmentedArray(_registers=registers, _layout=mgpu.WGMMA_LAYOUT, _is_signed=signed)
 
 
-def _address(mlir: MlirThread, ref: Any, turn: int) -> Any:
+def address(mlir: MlirThread, ref: Any, turn: int) -> Any:
     """Of the thread's four sums of a turn."""
     place = mlir.arith.addi(mlir.thread, mlir.word(turn * THREADS))
     return mlir.utils.getelementptr(mlir.utils.memref_ptr(ref), [place], _vector(mlir, ref, _FOUR))

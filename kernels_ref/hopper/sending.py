@@ -11,14 +11,13 @@ import functools
 from typing import Any
 
 from kernels_ref.hopper import parts
-from kernels_ref.hopper.fragments import ROWS, THREADS
+from kernels_ref.hopper.fragments import ROWS
 from kernels_ref.hopper.mlir_thread import MlirThread
 from kernels_ref.hopper.traced import jnp
 from kernels_ref.pallas import pallas
 
-#: 32-bit words of a barrier
-_WORDS = 2
-_BYTES = 4
+#: 32-bit words of a barrier, bytes of a sum
+_WORDS, _BYTES = 2, 4
 #: the first thread of the block: a barrier for one thread, which arrives at once and says what is to come
 _ANNOUNCE = """{
     mbarrier.init.shared::cta.b64 [$0], 1;
@@ -75,11 +74,10 @@ def wait(barrier: Any) -> None:
 
 def _announce(size: int, _: Any, *refs: Any) -> None:
     mlir = MlirThread()
-    index = mlir.utils.inline_ptx("mov.u32 $0, %tid.x;", result_types=mlir.i32, has_side_effects=True)
-    branch = mlir.scf.IfOp(mlir.arith.cmpi(mlir.arith.CmpIPredicate.eq, index, mlir.word(0)))
+    branch = mlir.scf.IfOp(mlir.arith.cmpi(mlir.arith.CmpIPredicate.eq, mlir.of_block, mlir.word(0)))
     with mlir.ir.InsertionPoint(branch.then_block):
         for ref in refs:
-            mlir.utils.inline_ptx(_ANNOUNCE, _address(mlir, ref), mlir.word(size), has_side_effects=True)
+            mlir.utils.inline_ptx(_ANNOUNCE, _barrier(mlir, ref), mlir.word(size), has_side_effects=True)
         mlir.scf.yield_([])
     mlir.utils.inline_ptx(_ANNOUNCED, has_side_effects=True)
 
@@ -90,18 +88,18 @@ def _announced(_: Any) -> None:
 
 def _send(_: Any, sums: Any, room: Any, barrier: Any) -> None:
     mlir = MlirThread()
-    place, at = _address(mlir, room), _address(mlir, barrier)
+    at = _barrier(mlir, barrier)
     for turn, four in enumerate(parts.fours(mlir, sums)):
-        first = mlir.arith.addi(mlir.arith.muli(mlir.thread, mlir.word(16)), mlir.word(turn * 16 * THREADS))
+        place = mlir.llvm.ptrtoint(mlir.i32, parts.address(mlir, room, turn))
         words = [mlir.arith.bitcast(mlir.i32, x) for x in four]
-        mlir.utils.inline_ptx(_SEND, mlir.arith.addi(place, first), at, *words, has_side_effects=True)
+        mlir.utils.inline_ptx(_SEND, place, at, *words, has_side_effects=True)
 
 
 def _wait(_: Any, barrier: Any) -> None:
     mlir = MlirThread()
-    mlir.utils.inline_ptx(_WAIT, _address(mlir, barrier), has_side_effects=True)
+    mlir.utils.inline_ptx(_WAIT, _barrier(mlir, barrier), has_side_effects=True)
 
 
-def _address(mlir: MlirThread, ref: Any) -> Any:
-    """In shared memory."""
+def _barrier(mlir: MlirThread, ref: Any) -> Any:
+    """Its address in shared memory."""
     return mlir.llvm.ptrtoint(mlir.i32, mlir.utils.memref_ptr(ref))
