@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from analysis.bench.tables import bases, ceilings, key
 from kernels.settings import Settings
 
 
@@ -82,19 +83,14 @@ def _verified(items: dict[str, Any]) -> list[str]:
 def _timed(items: dict[str, Any]) -> list[str]:
     """A line for each kernel and layout; its batches beside each other."""
     measured = rows(items)
-    copied = next((row["bytes"] / row["lower"] / 1e6 for row in measured if row["what"] == "copy"), None)
-    base = {_key(row): row["median"] for row in measured if row["what"] == "XLA bfloat16" and "median" in row}
+    base, copied = bases(measured), ceilings(measured).get("copy")
     clocks = {row["clock"] for row in measured if "clock" in row}
-    lines = [f"copy {copied:.2f} TB/s, clocks {', '.join(sorted(clocks))}" if copied else "no ceiling"]
+    lines = [f"copy {copied / 1e12:.2f} TB/s, clocks {', '.join(sorted(clocks))}" if copied else "no ceiling"]
     lines.append("kernel: M: us (times XLA bfloat16; or share of the copy; or Tops/s)")
     groups: dict[tuple[Any, ...], list[str]] = {}
     for row in measured:
         groups.setdefault(_group(row), []).append(_cell(row, base, copied))
     return [*lines, *(f"{_title(group)}: {', '.join(cells)}" for group, cells in groups.items())]
-
-
-def _key(row: dict[str, Any]) -> tuple[int, ...]:
-    return row["m"], row["n"], row["k"]
 
 
 def _group(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -115,8 +111,8 @@ def _cell(row: dict[str, Any], base: dict[Any, float], copied: float | None) -> 
     text = f"{batch}{row['median']:.1f}"
     if row.get("operations") and (row["m"] > 1024 or row["what"].startswith("wgmma")):
         return f"{text} ({row['operations'] / row['median'] / 1e6:.0f} T/s)"
-    if "n" in row and _key(row) in base:
-        return f"{text} ({base[_key(row)] / row['median']:.2f}x)"
+    if "n" in row and key(row) in base:
+        return f"{text} ({base[key(row)] / row['median']:.2f}x)"
     if row.get("bytes") and copied:
-        return f"{text} ({row['bytes'] / row['median'] / 1e6 / copied:.2f})"
+        return f"{text} ({1e6 * row['bytes'] / row['median'] / copied:.2f})"
     return text
