@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from pathlib import Path
 
 import pytest
-from rotation import rotate
-
-from analysis.evidence import driver
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
 from hardware.build import CompiledInstruction, build, nvcc
 from hardware.comparison import Size, examine
 from hardware.instructions import hopper
 from hardware.models import on_numpy
 from hardware.products import explain, measure
+from rotation import rotate
+
+from analysis.evidence import driver
 
 pytestmark = [
     pytest.mark.hardware,

@@ -10,8 +10,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import hardware_dot
 import numpy as np
 import pytest
+from hardware import build, controls, fragments, instructions, parts, products
+from hardware.comparison import Size, cases, examine
+from hardware.models import on_numpy
 from rotation import rotate
 
 import formats
@@ -22,12 +26,6 @@ from kernels_ref.dot_operands import FLOAT_FAMILIES, dot_families, dot_operands
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks" / "hardware_dot.py"
-sys.path.insert(0, str(SCRIPT.parent))
-
-import hardware_dot  # noqa: E402
-from hardware import build, controls, fragments, instructions, parts, products  # noqa: E402
-from hardware.comparison import Size, cases, examine  # noqa: E402
-from hardware.models import on_numpy  # noqa: E402
 
 SMALL = Size(batch=15, calls=1)
 HOPPER = instructions.hopper()

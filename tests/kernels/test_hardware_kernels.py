@@ -12,17 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kernels import compare, schedule, summary, supervise, tiles, verify_products
+from kernels import worker as kernels_worker
+from kernels.settings import Settings
 
 from formats.products import StreamK
 from kernels_ref.contracts import Operation, Shape, contract, contracts, operands, resolve
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-from kernels import compare, schedule, summary, supervise, tiles, verify_products  # noqa: E402
-from kernels import worker as kernels_worker  # noqa: E402
-from kernels.settings import Settings  # noqa: E402
-
 SPLIT = StreamK(rows=128, depth=256, blocks=7)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import described_gpu
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hardware_matmul import PAIRS, codes, name_of
 
 import formats
 from kernels_ref.mosaic_matmul import Variant, layout, matmul
@@ -18,10 +16,6 @@ from kernels_ref.mosaic_matmul.numpy_lanes import NumpyLanes
 from kernels_ref.mosaic_matmul.operands import from_tiles, to_tiles
 from kernels_ref.mosaic_matmul.step import NARROW, WIDE
 from reference.matmul import matmul as golden
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-from hardware_matmul import PAIRS, codes, name_of
 
 OLD = jax.__version_info__ < (0, 11, 2)
 

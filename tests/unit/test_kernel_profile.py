@@ -6,13 +6,9 @@ import dataclasses
 import json
 import sys
 from contextlib import contextmanager
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import kernel_profile
+import pytest
 from kernels import profiled, profiler
 
 from kernels_ref.contracts import Shape
