@@ -37,6 +37,7 @@ def tensors(dtype):
     shapes = {"even": (6, 256), "ragged": (5, 37), "conv": (3, 4, 5), "vector": (45,), "tall": (130, 20)}
     found = {name: (RNG.standard_t(4, shape) * 0.1).astype(dtype) for name, shape in shapes.items()}
     found["even"][0] = 0
+    found["even"][1, :32] = 2.0**-24  # beside the others the scale of its blocks may round to 0
     found["tall"][3, 4] = -3
     return found
 
@@ -49,7 +50,7 @@ def golden(x, row):
     distance, nonzero = np.abs(flat - y), flat != 0
     bits = sum(part.size * b for part, b in stored(made))
     quotient, scale, low, high = (part.reshape(-1) for part in quotients(table, made))
-    ulps = distance / (scale * metrics.last_place(quotient, metrics.ulp_scale(spec.element), np))
+    ulps = ratio(distance, scale * metrics.last_place(quotient, metrics.ulp_scale(spec.element), np))
     return {
         "noise": math.fsum(float(Fraction(float(d)) ** 2) for d in distance),
         "max_rel": (distance[nonzero] / np.abs(flat[nonzero])).max(),
@@ -81,8 +82,14 @@ def quotients(x, made):
     scale, shift = (spread(part, spec.block, x.shape, np) for part in (scale, shift))
     low, high = bounds(spec.element)
     if spec.shift_kind is Shift.ZERO_POINT:
-        return x / scale, scale, low - shift, high - shift
-    return (x - shift) / scale, scale, np.full(x.shape, low), np.full(x.shape, high)
+        return ratio(x, scale), scale, low - shift, high - shift
+    return ratio(x - shift, scale), scale, np.full(x.shape, low), np.full(x.shape, high)
+
+
+def ratio(a, b):
+    """The quotient, which is 0 for 0 in a block whose scale is 0, infinite for all else there."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(a == 0, 0.0, a / b)
 
 
 def bounds(element):
