@@ -93,6 +93,6 @@ def test_pytest_runs_the_sample_that_the_environment_asks_for():
 
 
 def test_pytest_refuses_a_wrong_share():
-    done = collected(ASSAY_SAMPLE="2/3")
+    done = collected(ASSAY_SAMPLE="2/3", ASSAY_ROTATION="0")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "ASSAY_SAMPLE=2/3; accepted: 1/n" in done.stderr
