@@ -45,7 +45,8 @@ def sample(items: Sequence[pytest.Item], parts: int, day: int) -> list[pytest.It
     return [item for item in items if is_left_whole(item) or slice_of(item.nodeid, parts) == day % parts]
 
 
-PARTS = 1 if WHOLE else parts_of(os.environ.get("ASSAY_SAMPLE") or "1/1")
+_SHARE = parts_of(os.environ.get("ASSAY_SAMPLE") or "1/1")
+PARTS = 1 if WHOLE else _SHARE
 
 
 def header() -> str:

@@ -92,7 +92,8 @@ def test_pytest_runs_the_sample_that_the_environment_asks_for():
     assert counts[0] + counts[1] == counts[2]
 
 
-def test_pytest_refuses_a_wrong_share():
-    done = collected(ASSAY_SAMPLE="2/3", ASSAY_ROTATION="0")
+@pytest.mark.parametrize("day", ["0", "whole"])
+def test_pytest_refuses_a_wrong_share(day):
+    done = collected(ASSAY_SAMPLE="2/3", ASSAY_ROTATION=day)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "ASSAY_SAMPLE=2/3; accepted: 1/n" in done.stderr
