@@ -88,8 +88,8 @@ def quotients(x, made):
 
 def ratio(a, b):
     """The quotient, which is 0 for 0 in a block whose scale is 0, infinite for all else there."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(a == 0, 0.0, a / b)
+    with np.errstate(divide="ignore"):
+        return np.divide(a, b, out=np.zeros(a.shape), where=a != 0)
 
 
 def bounds(element):
